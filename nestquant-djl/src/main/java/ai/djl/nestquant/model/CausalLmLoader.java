@@ -6,14 +6,12 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.Checkpoint;
-import ai.djl.nestquant.checkpoint.CheckpointException;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
 
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -52,7 +50,7 @@ public final class CausalLmLoader {
      */
     public static CausalLm load(Path directory, QuantizationConfig quantization, NDManager manager)
             throws IOException, MalformedModelException {
-        ModelConfig config = ModelConfig.read(directory);
+        ModelConfig config = ModelConfig.load(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             return new CausalLmLoader(config, checkpoint, manager, quantization).build();
         }
@@ -87,10 +85,10 @@ public final class CausalLmLoader {
         int hidden = config.hiddenSize();
         int queries = config.heads() * config.headSize();
         int keys = config.kvHeads() * config.headSize();
-        boolean bias = config.queryKeyValueBias();
+        boolean bias = config.qkvBias();
         Block queryNorm = null;
         Block keyNorm = null;
-        if (config.queryKeyNorm()) {
+        if (config.qkNorm()) {
             queryNorm = norm(name + "q_norm", config.headSize());
             keyNorm = norm(name + "k_norm", config.headSize());
         }
@@ -122,24 +120,14 @@ public final class CausalLmLoader {
     }
 
     private Block norm(String name, int size) throws IOException, MalformedModelException {
-        return new RmsNorm(tensor(name + ".weight", size), config.rmsNormEps());
+        return new RmsNorm(tensor(name + ".weight", size), (float) config.rmsNormEps());
     }
 
     /** Reads a tensor as float32 and checks that its shape is what the configuration says. */
     private NDArray tensor(String name, long... shape) throws IOException, MalformedModelException {
-        long[] stored = checkpoint.info(name).shape();
-        if (!Arrays.equals(stored, shape)) {
-            throw new CheckpointException(
-                    checkpoint.file(name)
-                            + ": tensor "
-                            + name
-                            + " has the shape "
-                            + Arrays.toString(stored)
-                            + ", but config.json asks for "
-                            + Arrays.toString(shape));
-        }
+        checkpoint.require(name, shape);
         NDArray array = manager.create(new Shape(shape), DataType.FLOAT32);
-        checkpoint.readFloats(name, array.toByteBuffer(true).asFloatBuffer());
+        checkpoint.readFloats(name, 0, array.toByteBuffer(true).asFloatBuffer());
         return array;
     }
 }

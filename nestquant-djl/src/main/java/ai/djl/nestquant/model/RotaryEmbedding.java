@@ -41,15 +41,15 @@ final class RotaryEmbedding {
     private static double llama3(double frequency, RopeConfig rope) {
         double wavelength = 2 * Math.PI / frequency;
         double original = rope.originalMaxPositions();
-        if (wavelength < original / rope.highFrequencyFactor()) {
+        if (wavelength < original / rope.highFreqFactor()) {
             return frequency;
         }
-        if (wavelength > original / rope.lowFrequencyFactor()) {
+        if (wavelength > original / rope.lowFreqFactor()) {
             return frequency / rope.factor();
         }
         double smooth =
-                (original / wavelength - rope.lowFrequencyFactor())
-                        / (rope.highFrequencyFactor() - rope.lowFrequencyFactor());
+                (original / wavelength - rope.lowFreqFactor())
+                        / (rope.highFreqFactor() - rope.lowFreqFactor());
         return (1 - smooth) * frequency / rope.factor() + smooth * frequency;
     }
 
@@ -85,8 +85,8 @@ final class RotaryEmbedding {
 
     /** Turns head vectors {@code [batch][heads][tokens][headSize]} by the angles of the tables. */
     static NDArray apply(NDArray x, NDArray cos, NDArray sin) {
-        NDList halves = x.split(2, -1);
-        NDArray turned = NDArrays.concat(new NDList(halves.get(1).neg(), halves.get(0)), -1);
+        NDList halves = x.split(2, 3);
+        NDArray turned = NDArrays.concat(new NDList(halves.get(1).neg(), halves.get(0)), 3);
         return x.mul(cos).addi(turned.muli(sin));
     }
 }
