@@ -23,7 +23,8 @@ import java.util.OptionalInt;
  * @param repetitionPenalty divides the positive and multiplies the negative logits of tokens that
  *     have occurred; 1 for none
  * @param maxNewTokens the bound on generated tokens, if named
- * @param maxLength the bound on prompt and generated tokens, if named
+ * @param maxLength the bound on prompt and generated tokens, if named (transformers' default of 20
+ *     is not applied)
  * @param unsupportedKeys keys with a value that would change the generation and that are not
  *     implemented, for a warning
  */
@@ -104,7 +105,8 @@ public record GenerationConfig(
                 file.has(EOS) ? file.ids(EOS) : model.eosTokenIds(),
                 doSample,
                 temperature,
-                file.integer("top_k", 50, 0, Integer.MAX_VALUE),
+                // null turns the choice off, absence leaves the default
+                file.isNull("top_k") ? 0 : file.integer("top_k", 50, 0, Integer.MAX_VALUE),
                 file.number("top_p", 1, 0, 1),
                 file.number("repetition_penalty", 1, Double.MIN_NORMAL, 1e6),
                 file.optionalInteger("max_new_tokens", 1, Integer.MAX_VALUE),

@@ -66,6 +66,10 @@ public record ModelConfig(
 
     /** Creates a configuration; the lists are copied. */
     public ModelConfig {
+        if (slidingWindows.size() != layers) {
+            throw new IllegalArgumentException(
+                    slidingWindows.size() + " sliding windows for " + layers + " layers");
+        }
         slidingWindows = List.copyOf(slidingWindows);
         eosTokenIds = List.copyOf(eosTokenIds);
     }

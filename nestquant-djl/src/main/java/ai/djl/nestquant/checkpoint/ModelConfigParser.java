@@ -69,7 +69,8 @@ final class ModelConfigParser {
                     "rope_interleaved",
                     "qk_layernorm",
                     "use_qk_norm",
-                    "use_moe");
+                    "use_moe",
+                    "use_mrope");
 
     private final ConfigSection config;
     private final ModelType type;

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * Parses and validates the JSON header of a safetensors file.
@@ -29,6 +30,9 @@ import java.util.Set;
 final class SafetensorsHeader {
 
     private static final String METADATA = "__metadata__";
+
+    /** 18 digits always fit a long; no sizes of that order exist. */
+    private static final Pattern SIZE = Pattern.compile("[0-9]{1,18}");
 
     private final Path file;
     private final long dataStart;
@@ -178,8 +182,7 @@ final class SafetensorsHeader {
         while (reader.hasNext()) {
             require(reader, JsonToken.NUMBER, name, key + " holds something else than a number");
             String number = reader.nextString();
-            // 18 digits always fit a long; no sizes of that order exist
-            if (!number.matches("[0-9]{1,18}")) {
+            if (!SIZE.matcher(number).matches()) {
                 throw error(name, key + " holds " + number + ", not an integer in [0, 10^18)");
             }
             values.add(Long.parseLong(number));
@@ -250,10 +253,7 @@ final class SafetensorsHeader {
                 elements = Math.multiplyExact(elements, dimension);
             }
         } catch (ArithmeticException e) {
-            throw new CheckpointException(
-                    error(name, "shape " + Arrays.toString(shape) + " has more than 2^63 elements")
-                            .getMessage(),
-                    e);
+            throw error(name, "shape " + Arrays.toString(shape) + " has more than 2^63 elements");
         }
         return elements;
     }
