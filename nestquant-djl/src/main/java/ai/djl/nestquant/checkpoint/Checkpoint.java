@@ -122,8 +122,9 @@ public final class Checkpoint implements AutoCloseable {
                             + name
                             + "' has shape "
                             + Arrays.toString(tensor.shape())
-                            + " but config.json asks for "
-                            + Arrays.toString(shape));
+                            + " instead of "
+                            + Arrays.toString(shape)
+                            + "; the weights are not those that config.json describes");
         }
         return tensor;
     }

@@ -33,6 +33,7 @@ final class ModelConfigParser {
     private static final List<String> FORBIDDEN =
             List.of(
                     "quantization_config",
+                    "compression_config",
                     "attn_logit_softcapping",
                     "final_logit_softcapping",
                     "query_pre_attn_scalar",
@@ -154,8 +155,9 @@ final class ModelConfigParser {
         if (type != ModelType.LLAMA) {
             rejectTrue("mlp_bias");
         }
-        if (!"silu".equals(config.text("hidden_act", "silu"))) {
-            throw config.unsupported("hidden_act", "silu");
+        // transformers knows the same function under both names
+        if (!List.of("silu", "swish").contains(config.text("hidden_act", "silu"))) {
+            throw config.unsupported("hidden_act", "silu, swish");
         }
         String causal = type.key() + "forcausallm";
         List<String> architectures = config.texts("architectures");

@@ -104,6 +104,49 @@ public class GoldenCheckpointTest {
     }
 
     @Test
+    public void realModelsAreRead() throws Exception {
+        Path demo = Goldens.model("demo");
+        ModelConfig config = ModelConfig.load(demo);
+        RopeConfig rope = new RopeConfig(RopeConfig.Type.DEFAULT, 10000, 1, 0, 0, 0);
+        ModelConfig expected =
+                new ModelConfig(
+                        ModelType.LLAMA,
+                        6,
+                        192,
+                        512,
+                        6,
+                        2,
+                        32,
+                        2048,
+                        1024,
+                        1e-5,
+                        rope,
+                        false,
+                        false,
+                        false,
+                        false,
+                        true,
+                        List.of(0, 0, 0, 0, 0, 0),
+                        Optional.of("bfloat16"),
+                        OptionalInt.of(0),
+                        List.of(0));
+        Assert.assertEquals(config, expected);
+        GenerationConfig generation = GenerationConfig.load(demo, config);
+        Assert.assertTrue(generation.doSample());
+        Assert.assertEquals(generation.temperature(), 0.8);
+        Assert.assertEquals(generation.topP(), 0.95);
+        try (Checkpoint checkpoint = Checkpoint.open(demo)) {
+            checkpoint.require("model.embed_tokens.weight", 2048, 192);
+            checkpoint.require("model.layers.5.self_attn.k_proj.weight", 64, 192);
+        }
+        ModelConfig smollm = ModelConfig.load(Goldens.model("smollm2-135m"));
+        Assert.assertEquals(smollm.headSize(), 64);
+        Assert.assertEquals(smollm.rope().theta(), 100000.0);
+        Path stories = Goldens.model("stories260K");
+        Assert.assertFalse(GenerationConfig.load(stories, ModelConfig.load(stories)).present());
+    }
+
+    @Test
     public void everyTensorOfEveryFileValidates() throws Exception {
         for (Path folder : Goldens.folders()) {
             try (Checkpoint checkpoint = Checkpoint.open(folder);

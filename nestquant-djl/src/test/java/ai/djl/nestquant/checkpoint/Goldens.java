@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.testng.SkipException;
 
-/** Finds the reference model folders. */
+/** Finds the reference model folders; a test that needs them is skipped where they are missing. */
 final class Goldens {
 
     /** Cases whose configuration is supported. */
@@ -28,6 +28,11 @@ final class Goldens {
         return root().resolve(name);
     }
 
+    /** Returns the folder of a trained model. */
+    static Path model(String name) {
+        return shared().resolve("models").resolve(name);
+    }
+
     /** Returns the folders of all cases. */
     static List<Path> folders() throws IOException {
         try (Stream<Path> list = Files.list(root())) {
@@ -36,12 +41,15 @@ final class Goldens {
     }
 
     private static Path root() {
-        String shared = System.getProperty("nestquant.shared", "../shared");
-        Path root = Path.of(shared, "goldens", "dev");
-        if (!Files.isDirectory(root)) {
+        return shared().resolve("goldens").resolve("dev");
+    }
+
+    private static Path shared() {
+        Path shared = Path.of(System.getProperty("nestquant.shared", "../shared"));
+        if (!Files.isDirectory(shared.resolve("goldens"))) {
             throw new SkipException(
-                    root + " is missing; set -Dnestquant.shared to the folder of it");
+                    shared + " has no reference outputs; set -Dnestquant.shared to their folder");
         }
-        return root;
+        return shared;
     }
 }
