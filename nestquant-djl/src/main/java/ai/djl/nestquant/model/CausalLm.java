@@ -16,6 +16,7 @@ import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -189,6 +190,9 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             NDList inputs,
             boolean training,
             PairList<String, Object> params) {
+        if (inputs.isEmpty()) {
+            return Collections.emptyIterator(); // as predict does with an empty list
+        }
         NDArray prompt = inputs.head();
         KvCache cache = new KvCache(config, prompt.getManager(), config.maxPositions());
         return new Iterator<>() {
