@@ -8,45 +8,36 @@ final class Circulant {
     private Circulant() {}
 
     /**
-     * Adds {@code sign·(C ⊗ I_run)·x} to y.
+     * Adds {@code sign·(C ⊗ I_run)·x} to the workspace's sum.
      *
-     * <p>With x stored twice in a row, every tap is one loop over p·run contiguous entries. Four
-     * taps share a loop: one load and one store of y for four loads of x.
+     * <p>With x stored twice in a row, every tap is one loop over a window of p·run contiguous
+     * entries. HotSpot vectorises such a loop only when all its arrays share one index, so the
+     * windows of four taps are copied to arrays of their own first; that is three times as fast as
+     * reading them in place.
      *
      * @param taps p coefficients
      * @param sign 1 or −1
-     * @param doubled x twice, 2·p·run entries from doubledOffset on
-     * @param y p·run entries from offset on
+     * @param from where x begins, twice, in the workspace's doubled array
+     * @param run the entries that share a coordinate of C
      */
-    static void multiplyAdd(
-            float[] taps,
-            float sign,
-            float[] doubled,
-            int doubledOffset,
-            float[] y,
-            int offset,
-            int run) {
+    static void multiplyAdd(float[] taps, float sign, Workspace work, int from, int run) {
         int p = taps.length;
         int n = p * run;
+        float[][] windows = work.windows;
         int d = 0;
         for (; d + 4 <= p; d += 4) {
-            int from = doubledOffset + d * run;
-            fourTaps(
-                    sign * taps[d],
-                    sign * taps[d + 1],
-                    sign * taps[d + 2],
-                    sign * taps[d + 3],
-                    doubled,
-                    from,
-                    from + run,
-                    from + 2 * run,
-                    from + 3 * run,
-                    y,
-                    offset,
-                    n);
+            for (int k = 0; k < 4; k++) {
+                System.arraycopy(work.doubled, from + (d + k) * run, windows[k], 0, n);
+            }
+            float a = sign * taps[d];
+            float b = sign * taps[d + 1];
+            float c = sign * taps[d + 2];
+            float e = sign * taps[d + 3];
+            fourTaps(a, b, c, e, windows[0], windows[1], windows[2], windows[3], work.sum, n);
         }
         for (; d < p; d++) {
-            oneTap(sign * taps[d], doubled, doubledOffset + d * run, y, offset, n);
+            System.arraycopy(work.doubled, from + d * run, windows[0], 0, n);
+            oneTap(sign * taps[d], windows[0], work.sum, n);
         }
     }
 
@@ -55,22 +46,20 @@ final class Circulant {
             float b,
             float c,
             float d,
-            float[] x,
-            int atA,
-            int atB,
-            int atC,
-            int atD,
-            float[] y,
-            int offset,
+            float[] x0,
+            float[] x1,
+            float[] x2,
+            float[] x3,
+            float[] sum,
             int n) {
         for (int i = 0; i < n; i++) {
-            y[offset + i] += a * x[atA + i] + b * x[atB + i] + c * x[atC + i] + d * x[atD + i];
+            sum[i] += a * x0[i] + b * x1[i] + c * x2[i] + d * x3[i];
         }
     }
 
-    private static void oneTap(float a, float[] x, int at, float[] y, int offset, int n) {
+    private static void oneTap(float a, float[] x, float[] sum, int n) {
         for (int i = 0; i < n; i++) {
-            y[offset + i] += a * x[at + i];
+            sum[i] += a * x[i];
         }
     }
 

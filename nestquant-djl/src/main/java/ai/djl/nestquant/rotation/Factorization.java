@@ -25,6 +25,9 @@ record Factorization(int paddedLength, List<Spec> specs, int exponent) {
      */
     private static final int PADDING_SHARE = 128;
 
+    /** What a factor costs beside its taps (borders, copies), in taps. */
+    private static final int TAPS_PER_FACTOR = 16;
+
     /** How a factor is constructed. */
     enum Kind {
         PALEY_ONE,
@@ -134,7 +137,7 @@ record Factorization(int paddedLength, List<Spec> specs, int exponent) {
     }
 
     private static int taps(List<Spec> specs) {
-        return specs.stream().mapToInt(Spec::taps).sum();
+        return specs.stream().mapToInt(spec -> spec.taps + TAPS_PER_FACTOR).sum();
     }
 
     private static int smallestPrimeFactor(int odd) {

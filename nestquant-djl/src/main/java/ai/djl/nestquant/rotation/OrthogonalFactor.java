@@ -22,7 +22,7 @@ interface OrthogonalFactor {
      * @param offset the first entry
      * @param run the entries that share a coordinate of F
      * @param transposed whether Fᵀ is meant
-     * @param scratch at least 2·order·run entries, overwritten
+     * @param work scratch for at least order·run entries
      */
-    void apply(float[] x, int offset, int run, boolean transposed, float[] scratch);
+    void apply(float[] x, int offset, int run, boolean transposed, Workspace work);
 }

@@ -30,23 +30,23 @@ final class PaleyOneFactor implements OrthogonalFactor {
     }
 
     @Override
-    public void apply(float[] x, int offset, int run, boolean transposed, float[] scratch) {
+    public void apply(float[] x, int offset, int run, boolean transposed, Workspace work) {
         int n = core.length * run;
-        int coreOffset = offset + run;
-        System.arraycopy(x, coreOffset, scratch, 0, n);
-        System.arraycopy(x, coreOffset, scratch, n, n);
+        System.arraycopy(x, offset + run, work.doubled, 0, n);
+        System.arraycopy(x, offset + run, work.doubled, n, n);
         float border = transposed ? 1 : -1;
-        for (int i = 0; i < n; i += run) {
-            for (int l = 0; l < run; l++) {
-                x[coreOffset + i + l] = border * x[offset + l];
-            }
+        for (int l = 0; l < run; l++) {
+            work.sum[l] = border * x[offset + l];
+        }
+        for (int i = run; i < n; i += run) {
+            System.arraycopy(work.sum, 0, work.sum, i, run);
         }
         for (int i = 0; i < n; i += run) {
             for (int l = 0; l < run; l++) {
-                x[offset + l] -= border * scratch[i + l];
+                x[offset + l] -= border * work.doubled[i + l];
             }
         }
-        float[] taps = transposed ? coreTransposed : core;
-        Circulant.multiplyAdd(taps, 1, scratch, 0, x, coreOffset, run);
+        Circulant.multiplyAdd(transposed ? coreTransposed : core, 1, work, 0, run);
+        System.arraycopy(work.sum, 0, x, offset + run, n);
     }
 }

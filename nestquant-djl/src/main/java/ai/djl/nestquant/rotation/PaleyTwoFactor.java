@@ -30,29 +30,41 @@ final class PaleyTwoFactor implements OrthogonalFactor {
     }
 
     @Override
-    public void apply(float[] x, int offset, int run, boolean transposed, float[] scratch) {
+    public void apply(float[] x, int offset, int run, boolean transposed, Workspace work) {
         int pair = 2 * run;
         int n = core.length * pair;
-        // scratch: z of the border, then z of the core twice
+        float[] z = work.doubled; // of the border, then of the core twice
         for (int i = 0; i < n + pair; i += pair) {
             for (int l = 0; l < run; l++) {
                 float u = x[offset + i + l];
                 float v = x[offset + i + run + l];
-                float sum = u + v;
-                float difference = u - v;
-                scratch[i + l] = sum;
-                scratch[i + run + l] = difference;
-                x[offset + i + l] = difference;
-                x[offset + i + run + l] = -sum;
+                z[i + l] = u + v;
+                z[i + run + l] = u - v;
             }
         }
-        System.arraycopy(scratch, pair, scratch, pair + n, n);
+        System.arraycopy(z, pair, z, pair + n, n);
+        addRotatedPairs(z, work.sum, n, pair);
+        Circulant.multiplyAdd(core, 1, work, pair, pair);
+        System.arraycopy(work.sum, 0, x, offset + pair, n);
+        System.arraycopy(z, run, x, offset, run);
+        for (int l = 0; l < run; l++) {
+            x[offset + run + l] = -z[l];
+        }
         for (int i = pair; i < n + pair; i += pair) {
             for (int l = 0; l < pair; l++) {
-                x[offset + l] += scratch[i + l];
-                x[offset + i + l] += scratch[l];
+                x[offset + l] += z[i + l];
             }
         }
-        Circulant.multiplyAdd(core, 1, scratch, pair, x, offset + pair, pair);
+    }
+
+    /** Starts the core's sum with {@code [0 1; −1 0]·z} and the border's z. */
+    private static void addRotatedPairs(float[] z, float[] sum, int n, int pair) {
+        int run = pair / 2;
+        for (int i = 0; i < n; i += pair) {
+            for (int l = 0; l < run; l++) {
+                sum[i + l] = z[l] + z[pair + i + run + l];
+                sum[i + run + l] = z[run + l] - z[pair + i + l];
+            }
+        }
     }
 }

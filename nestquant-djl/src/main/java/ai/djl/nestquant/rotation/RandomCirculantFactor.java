@@ -44,11 +44,12 @@ final class RandomCirculantFactor implements OrthogonalFactor {
     }
 
     @Override
-    public void apply(float[] x, int offset, int run, boolean transposed, float[] scratch) {
+    public void apply(float[] x, int offset, int run, boolean transposed, Workspace work) {
         int n = taps.length * run;
-        System.arraycopy(x, offset, scratch, 0, n);
-        System.arraycopy(x, offset, scratch, n, n);
-        Arrays.fill(x, offset, offset + n, 0f);
-        Circulant.multiplyAdd(transposed ? tapsTransposed : taps, 1, scratch, 0, x, offset, run);
+        System.arraycopy(x, offset, work.doubled, 0, n);
+        System.arraycopy(x, offset, work.doubled, n, n);
+        Arrays.fill(work.sum, 0, n, 0f);
+        Circulant.multiplyAdd(transposed ? tapsTransposed : taps, 1, work, 0, run);
+        System.arraycopy(work.sum, 0, x, offset, n);
     }
 }

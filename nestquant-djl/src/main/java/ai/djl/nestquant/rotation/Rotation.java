@@ -25,8 +25,8 @@ import java.util.StringJoiner;
  * <p>A row costs {@code paddedLength · (a + Σ taps)} operations, taps being m for Paley I and
  * Williamson and m/2 for Paley II.
  *
- * <p>Immutable and safe for use by many threads; the scratch array belongs to the caller or to the
- * call.
+ * <p>Immutable and safe for use by many threads; scratch arrays belong to the caller ({@link
+ * Workspace}) or to the call.
  */
 public final class Rotation {
 
@@ -103,12 +103,13 @@ public final class Rotation {
     }
 
     /**
-     * Returns the number of entries that {@link #apply(float[], int, float[])} needs as scratch.
+     * Returns scratch arrays for {@link #apply(float[], int, Workspace)}; they serve every rotation
+     * whose padded length is not greater.
      *
-     * @return the scratch length, 0 when the padded length is a power of two
+     * @return a new workspace, about 7 times the padded length
      */
-    public int scratchLength() {
-        return factors.length == 0 ? 0 : 2 * paddedLength;
+    public Workspace newWorkspace() {
+        return new Workspace(factors.length == 0 ? 0 : paddedLength);
     }
 
     /**
@@ -119,7 +120,7 @@ public final class Rotation {
      * @throws IndexOutOfBoundsException if the row does not lie inside x
      */
     public void apply(float[] x, int offset) {
-        apply(x, offset, new float[scratchLength()]);
+        apply(x, offset, newWorkspace());
     }
 
     /**
@@ -127,13 +128,13 @@ public final class Rotation {
      *
      * @param x {@link #paddedLength()} entries from offset on, those beyond {@link #length()} zero
      * @param offset the first entry
-     * @param scratch at least {@link #scratchLength()} entries, overwritten
+     * @param work the calling thread's workspace
      * @throws IndexOutOfBoundsException if the row does not lie inside x
-     * @throws IllegalArgumentException if the scratch array is too short
+     * @throws IllegalArgumentException if the workspace is that of a shorter rotation
      */
-    public void apply(float[] x, int offset, float[] scratch) {
-        check(x, offset, 1, scratch);
-        rotate(x, offset, scratch);
+    public void apply(float[] x, int offset, Workspace work) {
+        check(x, offset, 1, work);
+        rotate(x, offset, work);
     }
 
     /**
@@ -144,7 +145,7 @@ public final class Rotation {
      * @throws IndexOutOfBoundsException if the row does not lie inside x
      */
     public void applyInverse(float[] x, int offset) {
-        applyInverse(x, offset, new float[scratchLength()]);
+        applyInverse(x, offset, newWorkspace());
     }
 
     /**
@@ -152,13 +153,13 @@ public final class Rotation {
      *
      * @param x {@link #paddedLength()} entries from offset on
      * @param offset the first entry
-     * @param scratch at least {@link #scratchLength()} entries, overwritten
+     * @param work the calling thread's workspace
      * @throws IndexOutOfBoundsException if the row does not lie inside x
-     * @throws IllegalArgumentException if the scratch array is too short
+     * @throws IllegalArgumentException if the workspace is that of a shorter rotation
      */
-    public void applyInverse(float[] x, int offset, float[] scratch) {
-        check(x, offset, 1, scratch);
-        transform(x, offset, true, scratch);
+    public void applyInverse(float[] x, int offset, Workspace work) {
+        check(x, offset, 1, work);
+        transform(x, offset, true, work);
         scale(x, offset);
     }
 
@@ -171,10 +172,10 @@ public final class Rotation {
      * @throws IndexOutOfBoundsException if the rows do not lie inside x
      */
     public void applyRows(float[] x, int offset, int rows) {
-        float[] scratch = new float[scratchLength()];
-        check(x, offset, rows, scratch);
+        Workspace work = newWorkspace();
+        check(x, offset, rows, work);
         for (int row = 0; row < rows; row++) {
-            rotate(x, offset + row * paddedLength, scratch);
+            rotate(x, offset + row * paddedLength, work);
         }
     }
 
@@ -199,9 +200,9 @@ public final class Rotation {
         return padded;
     }
 
-    private void rotate(float[] x, int offset, float[] scratch) {
+    private void rotate(float[] x, int offset, Workspace work) {
         scale(x, offset);
-        transform(x, offset, false, scratch);
+        transform(x, offset, false, work);
     }
 
     private void scale(float[] x, int offset) {
@@ -211,21 +212,21 @@ public final class Rotation {
     }
 
     /** The Kronecker product; its factors commute because each acts on a coordinate of its own. */
-    private void transform(float[] x, int offset, boolean transposed, float[] scratch) {
+    private void transform(float[] x, int offset, boolean transposed, Workspace work) {
         WalshHadamard.apply(x, offset, paddedLength, exponent);
         int outer = 1;
         int size = paddedLength;
         for (OrthogonalFactor factor : factors) {
             int run = size / factor.order();
             for (int block = 0; block < outer; block++) {
-                factor.apply(x, offset + block * size, run, transposed, scratch);
+                factor.apply(x, offset + block * size, run, transposed, work);
             }
             outer *= factor.order();
             size = run;
         }
     }
 
-    private void check(float[] x, int offset, int rows, float[] scratch) {
+    private void check(float[] x, int offset, int rows, Workspace work) {
         if (rows < 0 || offset < 0 || x.length - offset < (long) rows * paddedLength) {
             throw new IndexOutOfBoundsException(
                     rows
@@ -236,9 +237,12 @@ public final class Rotation {
                             + " do not lie inside an array of "
                             + x.length);
         }
-        if (scratch.length < scratchLength()) {
+        if (factors.length > 0 && work.sum.length < paddedLength) {
             throw new IllegalArgumentException(
-                    "scratch holds " + scratch.length + " entries, not " + scratchLength());
+                    "workspace for "
+                            + work.sum.length
+                            + " entries is too small for rows of "
+                            + paddedLength);
         }
     }
 

@@ -83,20 +83,20 @@ final class WilliamsonFactor implements OrthogonalFactor {
     }
 
     @Override
-    public void apply(float[] x, int offset, int run, boolean transposed, float[] scratch) {
+    public void apply(float[] x, int offset, int run, boolean transposed, Workspace work) {
         int n = p * run;
         for (int k = 0; k < 4; k++) {
-            System.arraycopy(x, offset + k * n, scratch, 2 * k * n, n);
-            System.arraycopy(x, offset + k * n, scratch, (2 * k + 1) * n, n);
+            System.arraycopy(x, offset + k * n, work.doubled, 2 * k * n, n);
+            System.arraycopy(x, offset + k * n, work.doubled, (2 * k + 1) * n, n);
         }
-        Arrays.fill(x, offset, offset + 4 * n, 0f);
         for (int i = 0; i < 4; i++) {
+            Arrays.fill(work.sum, 0, n, 0f);
             for (int j = 0; j < 4; j++) {
                 // the circulants are symmetric, so only the block signs know about transposition
                 int sign = transposed ? SIGN[j][i] : SIGN[i][j];
-                float[] taps = circulants[BLOCK[i][j]];
-                Circulant.multiplyAdd(taps, sign, scratch, 2 * j * n, x, offset + i * n, run);
+                Circulant.multiplyAdd(circulants[BLOCK[i][j]], sign, work, 2 * j * n, run);
             }
+            System.arraycopy(work.sum, 0, x, offset + i * n, n);
         }
     }
 }

@@ -136,7 +136,7 @@ public class RotationTest {
         long[] pinned = {
             79953079992615936L,
             -1093353924032549632L,
-            -5764794461362767488L,
+            6847897933139264768L,
             5085695606296133056L,
             2408144094805986304L,
             -701959166983938048L
@@ -175,7 +175,7 @@ public class RotationTest {
                 IndexOutOfBoundsException.class, () -> rotation.apply(new float[576], 1));
         Assert.assertThrows(
                 IllegalArgumentException.class,
-                () -> rotation.apply(new float[576], 0, new float[7]));
+                () -> rotation.apply(new float[576], 0, Rotation.of(24, 1).newWorkspace()));
         Assert.assertThrows(
                 IllegalArgumentException.class, () -> rotation.padAndApply(new float[577], 1));
     }
