@@ -1,0 +1,94 @@
+package ai.djl.nestquant.kernels;
+
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+
+/**
+ * Decodes rows to a float panel, divided into ranges of row tiles.
+ *
+ * <p>Belongs to the calling thread, which prepares and ends it; parts run on any thread.
+ */
+final class DecodeJob implements WorkerPool.Job {
+    private static final int ROWS = LeaderLanes.ROWS;
+
+    private static final ThreadLocal<Scratch> SCRATCH = ThreadLocal.withInitial(Scratch::new);
+
+    private PackedMatrix w;
+    private IntBuffer words;
+    private IntBuffer betas;
+    private FloatBuffer panel;
+    private int from;
+    private int to;
+    private int parts;
+
+    /** Prepares the decoding of rows. */
+    void begin(PackedMatrix matrix, int fromRow, int toRow, FloatBuffer floats, int count) {
+        w = matrix;
+        words = matrix.words();
+        betas = matrix.betas();
+        panel = floats;
+        from = fromRow;
+        to = toRow;
+        parts = count;
+    }
+
+    /** Lets go of matrix and panel. */
+    void end() {
+        w = null;
+        words = null;
+        betas = null;
+        panel = null;
+    }
+
+    @Override
+    public void run(int part) {
+        int firstTile = from / ROWS;
+        int tiles = (to - 1) / ROWS + 1 - firstTile;
+        int begin = firstTile + (int) ((long) tiles * part / parts);
+        int end = firstTile + (int) ((long) tiles * (part + 1) / parts);
+        Scratch scratch = SCRATCH.get();
+        for (int tile = begin; tile < end; tile++) {
+            for (int first = 0; first < w.blocks(); first += LeaderLanes.BLOCKS) {
+                int count = Math.min(LeaderLanes.BLOCKS, w.blocks() - first);
+                int index = w.betaIndex(tile, first);
+                scratch.lanes.decode(words, index * ROWS, count);
+                betas.get(index, scratch.betas, 0, count);
+                int lastRow = Math.min(to, (tile + 1) * ROWS);
+                for (int row = Math.max(from, tile * ROWS); row < lastRow; row++) {
+                    scratch.row(row % ROWS, w.rowScale(row), count);
+                    int at = panel.position() + (row - from) * w.columns() + 8 * first;
+                    panel.put(at, scratch.floats, 0, 8 * count);
+                }
+            }
+        }
+    }
+
+    private static final class Scratch {
+        final LeaderLanes lanes = new LeaderLanes();
+        final int[] betas = new int[LeaderLanes.BLOCKS];
+        final float[] floats = new float[8 * LeaderLanes.BLOCKS];
+
+        /** The floats of every ladder index and offset coordinate, [4][64], for one row. */
+        private final float[] values = new float[4 * 64];
+
+        /** Writes a row's decoded blocks to {@link #floats}. */
+        void row(int i, float scale, int count) {
+            for (int v = 0; v < values.length; v++) {
+                values[v] = LeaderLanes.STEPS[v >> 6] * ((v & 63) - LeaderLanes.OFFSET) * scale;
+            }
+            for (int b = 0; b < count; b++) {
+                int step = (betas[b] >>> 2 * i & 3) << 6;
+                write(lanes.low[ROWS * b + i], step, 8 * b);
+                write(lanes.high[ROWS * b + i], step, 8 * b + 4);
+            }
+        }
+
+        private void write(int bytes, int step, int at) {
+            floats[at] = values[step | bytes & 63];
+            floats[at + 1] = values[step | bytes >>> 8 & 63];
+            floats[at + 2] = values[step | bytes >>> 16 & 63];
+            floats[at + 3] = values[step | bytes >>> 24];
+        }
+    }
+}

@@ -1,0 +1,87 @@
+package ai.djl.nestquant.kernels;
+
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.FloatBuffer;
+
+/**
+ * Kernels in plain Java: no flags, no incubating modules, any processor.
+ *
+ * <p>A product rounds x once to fixed point ({@link FixedPoint}); all else are exact integer sums
+ * and one final rounding. Row tiles are shared by a {@link WorkerPool}.
+ *
+ * <p>Thread-safe.
+ */
+public final class PortableKernels implements Kernels {
+    /** The kernels of {@link Kernels#best}. */
+    static final PortableKernels SHARED =
+            new PortableKernels(
+                    Math.min(Runtime.getRuntime().availableProcessors(), WorkerPool.MAX_THREADS));
+
+    /** Parts per thread: more even out other loads on the machine, fewer share more set-up. */
+    private static final int PARTS = 2;
+
+    private final WorkerPool pool = new WorkerPool();
+    private final ThreadLocal<MultiplyJob> multiplyJobs = ThreadLocal.withInitial(MultiplyJob::new);
+    private final ThreadLocal<DecodeJob> decodeJobs = ThreadLocal.withInitial(DecodeJob::new);
+
+    /**
+     * Makes kernels with their own worker threads.
+     *
+     * @param threads 1 to {@link WorkerPool#MAX_THREADS}, the caller's included
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public PortableKernels(int threads) {
+        pool.setThreads(threads);
+    }
+
+    @Override
+    public String name() {
+        return "portable";
+    }
+
+    @Override
+    public int threads() {
+        return pool.threads();
+    }
+
+    @Override
+    public void setThreads(int threads) {
+        pool.setThreads(threads);
+    }
+
+    @Override
+    public void multiply(PackedMatrix w, float[] x, float[] y) {
+        Checks.multiply(w, x, y);
+        MultiplyJob job = multiplyJobs.get();
+        int parts = parts(w.tiles());
+        job.begin(w, x, y, parts);
+        try {
+            pool.run(parts, job);
+        } finally {
+            job.end();
+        }
+    }
+
+    @Override
+    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+        Checks.rows(w, from, to, panel.remaining());
+        if (from == to) {
+            return;
+        }
+        int firstTile = from / PackedMatrix.TILE_ROWS;
+        int tiles = (to - 1) / PackedMatrix.TILE_ROWS + 1 - firstTile;
+        DecodeJob job = decodeJobs.get();
+        int parts = parts(tiles);
+        job.begin(w, from, to, panel, parts);
+        try {
+            pool.run(parts, job);
+        } finally {
+            job.end();
+        }
+    }
+
+    private int parts(int tiles) {
+        int threads = pool.threads();
+        return threads == 1 ? 1 : Math.min(tiles, PARTS * threads);
+    }
+}

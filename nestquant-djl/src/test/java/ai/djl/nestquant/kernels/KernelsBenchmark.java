@@ -1,0 +1,99 @@
+package ai.djl.nestquant.kernels;
+
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.Random;
+
+/**
+ * Prints the speed of {@link Kernels} in 10^9 weights per second, the best of many calls, for
+ * matrices of SmolLM2-135M and a large one; arguments are the numbers of threads, 1 and 2 if none.
+ */
+public final class KernelsBenchmark {
+    private static final int[][] SIZES = {{576, 576}, {1536, 576}, {576, 1536}, {4096, 4096}};
+    private static final long WARM_UP_NANOS = 3_000_000_000L;
+    private static final long NANOS = 1_500_000_000L;
+
+    private KernelsBenchmark() {}
+
+    /**
+     * Measures and prints a table.
+     *
+     * @param args numbers of threads
+     */
+    public static void main(String[] args) {
+        int[] threads = {1, 2};
+        if (args.length > 0) {
+            threads = new int[args.length];
+            for (int i = 0; i < args.length; i++) {
+                threads[i] = Integer.parseInt(args[i]);
+            }
+        }
+        System.out.println("| matrix | kernels, JDK | threads | multiply | decodeRows |");
+        System.out.println("|---|---|---|---|---|");
+        for (int[] size : SIZES) {
+            PackedMatrix w = randomWords(size[0], size[1]);
+            for (int count : threads) {
+                Kernels kernels = new PortableKernels(count);
+                row(kernels, w);
+                kernels.setThreads(1);
+            }
+        }
+    }
+
+    private static void row(Kernels kernels, PackedMatrix w) {
+        float[] x = new float[w.columns()];
+        Random random = new Random(1);
+        for (int c = 0; c < x.length; c++) {
+            x[c] = (float) random.nextGaussian();
+        }
+        float[] y = new float[w.rows()];
+        // prefill decodes panels of this many rows
+        int rows = Math.min(w.rows(), 512);
+        FloatBuffer panel =
+                ByteBuffer.allocateDirect(rows * w.columns() * Float.BYTES)
+                        .order(ByteOrder.nativeOrder())
+                        .asFloatBuffer();
+        double multiply = best(() -> kernels.multiply(w, x, y));
+        double decode = best(() -> kernels.decodeRows(w, 0, rows, panel));
+        System.out.printf(
+                "| %d x %d | %s, %s | %d | %.2f | %.2f |%n",
+                w.rows(),
+                w.columns(),
+                kernels.name(),
+                System.getProperty("java.version"),
+                kernels.threads(),
+                (double) w.rows() * w.columns() / multiply,
+                (double) rows * w.columns() / decode);
+    }
+
+    /** Returns the least time of one call in nanoseconds. */
+    private static double best(Runnable call) {
+        long start = System.nanoTime();
+        while (System.nanoTime() - start < WARM_UP_NANOS) {
+            call.run();
+        }
+        long best = Long.MAX_VALUE;
+        start = System.nanoTime();
+        for (long now = start; now - start < NANOS; ) {
+            call.run();
+            long end = System.nanoTime();
+            best = Math.min(best, end - now);
+            now = end;
+        }
+        return best;
+    }
+
+    private static PackedMatrix randomWords(int rows, int columns) {
+        PackedMatrix w = PackedMatrix.allocate(rows, columns, 1);
+        Random random = new Random(1);
+        for (int i = 0; i < w.words().capacity(); i++) {
+            w.words().put(i, random.nextInt());
+        }
+        for (int i = 0; i < w.betas().capacity(); i++) {
+            w.betas().put(i, random.nextInt());
+        }
+        return w;
+    }
+}
