@@ -63,7 +63,7 @@ final class Generation implements AutoCloseable {
         }
         long wanted = (long) prompt.length + parameters.maxNewTokens();
         manager = parent.newSubManager();
-        cache = new KvCache(model.config(), manager, (int) Math.min(positions, wanted));
+        cache = model.newCache(manager, (int) Math.min(positions, wanted));
         store = new ParameterStore(manager, false);
         sampler = new Sampler(parameters);
         sampler.accept(prompt);
