@@ -4,11 +4,6 @@ import ai.djl.nestquant.engine.GenerationParameters;
 import ai.djl.nestquant.pipeline.GenerationReport;
 import ai.djl.nestquant.pipeline.LanguageModel;
 import ai.djl.translate.TranslateException;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
@@ -16,6 +11,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code nestquant generate}. Not safe for concurrent use. */
 @Command(

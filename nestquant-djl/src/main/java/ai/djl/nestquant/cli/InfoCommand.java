@@ -2,7 +2,6 @@ package ai.djl.nestquant.cli;
 
 import ai.djl.nestquant.pipeline.LanguageModel;
 import ai.djl.nestquant.pipeline.ModelReport;
-
 import picocli.CommandLine.Command;
 
 /** {@code nestquant info}. Not safe for concurrent use. */

@@ -3,19 +3,16 @@ package ai.djl.nestquant.cli;
 import ai.djl.nestquant.pipeline.LanguageModel;
 import ai.djl.nestquant.pipeline.PerplexityReport;
 import ai.djl.nestquant.pipeline.TokenWindows;
-
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /** {@code nestquant perplexity}. Not safe for concurrent use. */
 @Command(

@@ -1,7 +1,6 @@
 package ai.djl.nestquant.engine;
 
 import ai.djl.util.Utils;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;

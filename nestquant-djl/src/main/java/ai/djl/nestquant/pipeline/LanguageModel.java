@@ -16,7 +16,6 @@ import ai.djl.repository.zoo.ModelNotFoundException;
 import ai.djl.repository.zoo.ZooModel;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;

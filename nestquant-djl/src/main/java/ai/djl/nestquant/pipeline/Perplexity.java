@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-
 import java.util.Arrays;
 import java.util.function.IntConsumer;
 import java.util.function.UnaryOperator;

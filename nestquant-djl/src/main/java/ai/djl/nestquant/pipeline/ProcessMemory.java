@@ -33,7 +33,7 @@ public final class ProcessMemory {
         }
     }
 
-    /** Reads a line such as {@code VmHWM:   123456 kB}. */
+    /** Reads a line such as {@code VmHWM: 123456 kB}. */
     static long peak(List<String> status) {
         for (String line : status) {
             String[] fields = line.split("\\s+");

@@ -2,13 +2,6 @@ package ai.djl.nestquant.cli;
 
 import com.google.gson.Gson;
 import com.google.gson.JsonObject;
-
-import org.testng.Assert;
-import org.testng.annotations.AfterClass;
-import org.testng.annotations.BeforeClass;
-import org.testng.annotations.DataProvider;
-import org.testng.annotations.Test;
-
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -18,6 +11,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.testng.Assert;
+import org.testng.annotations.AfterClass;
+import org.testng.annotations.BeforeClass;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
 
 public class MainTest {
 
@@ -94,7 +92,14 @@ public class MainTest {
     @Test
     public void perplexityReportsTheseKeys() {
         Outcome outcome =
-                run("perplexity", "--text", text.toString(), "--context", "8", "--windows", "2",
+                run(
+                        "perplexity",
+                        "--text",
+                        text.toString(),
+                        "--context",
+                        "8",
+                        "--windows",
+                        "2",
                         "--json");
         JsonObject json = outcome.json();
         Assert.assertEquals(
@@ -157,8 +162,21 @@ public class MainTest {
     @Test
     public void equalSeedsGiveEqualTextsAndStopStringsEndThem() {
         String[] args = {
-            "generate", PROMPT, "--temperature", "1", "--top-k", "50", "--top-p", "0.9",
-            "--repetition-penalty", "1.1", "--max-tokens", "12", "--seed", "-5", "--json"
+            "generate",
+            PROMPT,
+            "--temperature",
+            "1",
+            "--top-k",
+            "50",
+            "--top-p",
+            "0.9",
+            "--repetition-penalty",
+            "1.1",
+            "--max-tokens",
+            "12",
+            "--seed",
+            "-5",
+            "--json"
         };
         String text = run(args).json().get("text").getAsString();
         Assert.assertEquals(run(args).json().get("text").getAsString(), text);
@@ -216,8 +234,7 @@ public class MainTest {
     @Test
     public void failureIsExitCodeOneAndOneLine() throws IOException {
         assertError(run("info", "--json", "--model", "no/such"), 1, "no/such is not a directory");
-        assertError(
-                run("perplexity", "--json", "--text", "no/such"), 1, "no/such does not exist");
+        assertError(run("perplexity", "--json", "--text", "no/such"), 1, "no/such does not exist");
         Path directory = Files.createTempDirectory("nestquant-empty");
         Path latin = Files.createTempFile("nestquant", ".txt");
         try {
@@ -261,8 +278,7 @@ public class MainTest {
 
     @Test
     public void helpIsAResult() {
-        for (String[] args :
-                new String[][] {{"--help"}, {"generate", "--help"}, {"--version"}}) {
+        for (String[] args : new String[][] {{"--help"}, {"generate", "--help"}, {"--version"}}) {
             Outcome outcome = run(args);
             Assert.assertEquals(outcome.exitCode(), 0);
             Assert.assertFalse(outcome.out().isEmpty());
@@ -284,8 +300,7 @@ public class MainTest {
                 };
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Streams streams =
-                new Streams(
-                        System.in, new PrintStream(closed), new PrintStream(err, true));
+                new Streams(System.in, new PrintStream(closed), new PrintStream(err, true));
         Assert.assertEquals(Main.run(streams, "generate", PROMPT, "--max-tokens", "1000"), 1);
         Assert.assertTrue(err.toString().contains("standard output is closed"), err.toString());
     }

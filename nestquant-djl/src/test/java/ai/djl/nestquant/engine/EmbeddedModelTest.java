@@ -1,10 +1,5 @@
 package ai.djl.nestquant.engine;
 
-import org.testng.Assert;
-import org.testng.annotations.AfterMethod;
-import org.testng.annotations.BeforeMethod;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +10,10 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import org.testng.Assert;
+import org.testng.annotations.AfterMethod;
+import org.testng.annotations.BeforeMethod;
+import org.testng.annotations.Test;
 
 public class EmbeddedModelTest {
 
@@ -69,8 +68,7 @@ public class EmbeddedModelTest {
     public void damagedCopyIsRefusedNamingTheFile() throws IOException {
         Path config = EmbeddedModel.unpack(cache).resolve("config.json");
         Files.writeString(config, "{}");
-        IOException e =
-                Assert.expectThrows(IOException.class, () -> EmbeddedModel.unpack(cache));
+        IOException e = Assert.expectThrows(IOException.class, () -> EmbeddedModel.unpack(cache));
         Assert.assertTrue(e.getMessage().startsWith(config.toString()), e.getMessage());
     }
 }

@@ -3,12 +3,10 @@ package ai.djl.nestquant.pipeline;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-
-import org.testng.Assert;
-import org.testng.annotations.Test;
-
 import java.util.ArrayList;
 import java.util.List;
+import org.testng.Assert;
+import org.testng.annotations.Test;
 
 public class PerplexityTest {
 
@@ -25,9 +23,7 @@ public class PerplexityTest {
             Perplexity perplexity =
                     new Perplexity(
                             manager,
-                            ids ->
-                                    ids.getManager()
-                                            .ones(new Shape(1, ids.getShape().get(1), 50)));
+                            ids -> ids.getManager().ones(new Shape(1, ids.getShape().get(1), 50)));
             TokenWindows windows = new TokenWindows(new long[23], 10, 0);
             List<Integer> done = new ArrayList<>();
             assertClose(perplexity.of(windows, done::add), 50);
@@ -44,8 +40,7 @@ public class PerplexityTest {
         // windows 0 1 2 | 2 3 4: all four are successors; 0 1 | 2 2 | 3 4: one is not
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
             Perplexity perplexity = new Perplexity(manager, PerplexityTest::successors);
-            assertClose(
-                    perplexity.of(new TokenWindows(ids, 3, 0), n -> {}), Math.exp(-successor));
+            assertClose(perplexity.of(new TokenWindows(ids, 3, 0), n -> {}), Math.exp(-successor));
             assertClose(
                     perplexity.of(new TokenWindows(ids, 2, 0), n -> {}),
                     Math.exp(-(2 * successor + other) / 3));
@@ -67,9 +62,7 @@ public class PerplexityTest {
                                     ids.getManager()
                                             .zeros(
                                                     new Shape(
-                                                            1,
-                                                            ids.getShape().get(1),
-                                                            vocabulary)));
+                                                            1, ids.getShape().get(1), vocabulary)));
             assertClose(perplexity.of(new TokenWindows(new long[11], 11, 0), n -> {}), vocabulary);
         }
     }

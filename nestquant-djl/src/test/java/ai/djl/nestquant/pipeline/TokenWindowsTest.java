@@ -1,10 +1,9 @@
 package ai.djl.nestquant.pipeline;
 
+import java.util.stream.LongStream;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
-
-import java.util.stream.LongStream;
 
 public class TokenWindowsTest {
 
