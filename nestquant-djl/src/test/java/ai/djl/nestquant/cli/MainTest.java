@@ -10,6 +10,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
@@ -154,7 +155,7 @@ public class MainTest {
     }
 
     private static String[] with(String[] args, String... more) {
-        List<String> all = new java.util.ArrayList<>(List.of(args));
+        List<String> all = new ArrayList<>(List.of(args));
         all.addAll(List.of(more));
         return all.toArray(String[]::new);
     }
@@ -201,7 +202,7 @@ public class MainTest {
     @DataProvider
     public static Object[][] wrongUsage() {
         return new Object[][] {
-            {new String[] {"translate"}, "Unmatched argument at index 0: 'translate'"},
+            {new String[] {"translate"}, "Unmatched arguments from index 0: 'translate'"},
             {new String[] {"generate"}, "give one prompt"},
             {new String[] {"generate", "a", "--prompt", "b"}, "give one prompt"},
             {new String[] {"generate", "a", "b"}, "Unmatched argument at index 2: 'b'"},
@@ -217,7 +218,7 @@ public class MainTest {
             {new String[] {"info", "--beams", "4"}, "Unknown options: '--beams', '4'"},
             {
                 new String[] {"info", "--quantization", "w2"},
-                "Invalid value for option '--quantization' (WHAT): unknown quantization \"w2\""
+                "Invalid value for option '--quantization': unknown quantization \"w2\""
             },
             {new String[] {"info", "--threads", "0"}, "--threads is 0"},
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},

@@ -33,10 +33,10 @@ public class PerplexityTest {
 
     @Test
     public void everyTokenButAWindowsFirstIsPredictedFromTheOneBefore() {
-        // logit 2 for the successor of a token, 0 for the others, of 5
+        // logit 2 for the successor of a token, 0 for the other five
         long[] ids = {0, 1, 2, 2, 3, 4};
-        double successor = 2 - Math.log(Math.exp(2) + 4);
-        double other = -Math.log(Math.exp(2) + 4);
+        double successor = 2 - Math.log(Math.exp(2) + 5);
+        double other = -Math.log(Math.exp(2) + 5);
         // windows 0 1 2 | 2 3 4: all four are successors; 0 1 | 2 2 | 3 4: one is not
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
             Perplexity perplexity = new Perplexity(manager, PerplexityTest::successors);
@@ -48,7 +48,7 @@ public class PerplexityTest {
     }
 
     private static NDArray successors(NDArray ids) {
-        return ids.add(1).oneHot(5).mul(2);
+        return ids.add(1).oneHot(6).mul(2);
     }
 
     @Test
