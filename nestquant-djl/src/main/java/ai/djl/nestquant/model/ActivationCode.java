@@ -5,7 +5,6 @@ import ai.djl.nestquant.codec.BlockEncoder;
 import ai.djl.nestquant.codec.Ladder;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
-
 import java.util.stream.IntStream;
 
 /**
@@ -73,9 +72,7 @@ final class ActivationCode {
 
         private final BlockEncoder encoder =
                 new BlockEncoder(
-                        PackedMatrixEncoder.CODE,
-                        PackedMatrix.LADDER.betas(),
-                        BetaPolicy.BEST_FIT);
+                        PackedMatrixEncoder.CODE, PackedMatrix.LADDER.betas(), BetaPolicy.BEST_FIT);
         private final float[] rows;
         private final int start;
         private final int end;
@@ -103,9 +100,7 @@ final class ActivationCode {
             for (int trial = -TRIALS_EACH_SIDE; trial <= TRIALS_EACH_SIDE; trial++) {
                 best = improves(trial) ? trial : best;
             }
-            for (int trial = TRIALS_EACH_SIDE + 1;
-                    overloaded && trial <= COARSEST_TRIAL;
-                    trial++) {
+            for (int trial = TRIALS_EACH_SIDE + 1; overloaded && trial <= COARSEST_TRIAL; trial++) {
                 best = improves(trial) ? trial : best;
             }
             write(scale(best));

@@ -7,7 +7,6 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.Arrays;
 
 /** Small helpers shared by the blocks of this package. */

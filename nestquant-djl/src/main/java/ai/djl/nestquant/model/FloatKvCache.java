@@ -87,8 +87,7 @@ final class FloatKvCache extends KvCache {
         }
         int grown = Math.max(tokens, Math.max(FIRST_CAPACITY, 2 * capacity));
         Shape shape =
-                new Shape(
-                        added.get(0), added.get(1), Math.min(maxTokens(), grown), added.get(3));
+                new Shape(added.get(0), added.get(1), Math.min(maxTokens(), grown), added.get(3));
         NDArray array = manager.create(shape, DataType.FLOAT32);
         if (old != null) {
             array.set(tokens(0, capacity), old);

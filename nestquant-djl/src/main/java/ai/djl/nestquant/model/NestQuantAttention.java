@@ -7,7 +7,6 @@ import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
-
 import java.nio.FloatBuffer;
 import java.util.function.BiFunction;
 

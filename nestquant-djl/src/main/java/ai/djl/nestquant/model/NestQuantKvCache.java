@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
-
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -122,8 +121,7 @@ final class NestQuantKvCache extends KvCache {
                 FloatBuffer part = panel.slice((head * length + from) * size, count * size);
                 int row = head * SEGMENT;
                 Kernels.best()
-                        .decodeRows(
-                                segments.get(from / SEGMENT).matrix(), row, row + count, part);
+                        .decodeRows(segments.get(from / SEGMENT).matrix(), row, row + count, part);
             }
         }
     }

@@ -58,9 +58,7 @@ public final class NestQuantLinear extends AbstractBlock {
         inFeatures = Math.toIntExact(shape.get(1));
         this.activationBits = activationBits;
         rotation = rotation(inFeatures);
-        codes =
-                PackedArrays.allocate(
-                        manager, outFeatures, rotation.paddedLength(), tensorScale);
+        codes = PackedArrays.allocate(manager, outFeatures, rotation.paddedLength(), tensorScale);
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
         addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));

@@ -22,11 +22,7 @@ import java.util.regex.Pattern;
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
 public record QuantizationConfig(
-        int weightBits,
-        int activationBits,
-        int cacheBits,
-        boolean balance,
-        List<String> excluded) {
+        int weightBits, int activationBits, int cacheBits, boolean balance, List<String> excluded) {
 
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
@@ -79,11 +75,7 @@ public record QuantizationConfig(
             }
         }
         return new QuantizationConfig(
-                bits(bits.group(1)),
-                bits(bits.group(2)),
-                bits(bits.group(3)),
-                balance,
-                excluded);
+                bits(bits.group(1)), bits(bits.group(2)), bits(bits.group(3)), balance, excluded);
     }
 
     /** The first number of a group, or 0 where the group is absent. */

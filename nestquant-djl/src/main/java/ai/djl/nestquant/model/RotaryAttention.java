@@ -128,9 +128,7 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
         long rows = config.heads() / kvHeads * tokens;
         float scale = (float) (1 / Math.sqrt(config.headSize()));
         NDArray logits =
-                q.mul(scale)
-                        .reshape(batch, kvHeads, rows, size)
-                        .matMul(k.transpose(0, 1, 3, 2));
+                q.mul(scale).reshape(batch, kvHeads, rows, size).matMul(k.transpose(0, 1, 3, 2));
         if (mask != null) {
             Shape perHead = new Shape(batch, config.heads(), tokens, length);
             logits = logits.reshape(perHead).addi(mask).reshape(batch, kvHeads, rows, length);
