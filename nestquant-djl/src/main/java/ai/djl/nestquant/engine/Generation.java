@@ -68,9 +68,6 @@ final class Generation implements AutoCloseable {
         sampler = new Sampler(parameters);
         sampler.accept(prompt);
         stream = new TokenStream(tokenizer, parameters.stopStrings(), prompt);
-        if (parameters.maxNewTokens() == 0) {
-            finishReason = FinishReason.LENGTH;
-        }
     }
 
     /** Computes one token; returns the text that is certain now, which may be empty. */
