@@ -1,0 +1,275 @@
+package ai.djl.nestquant.integration;
+
+import ai.djl.inference.Predictor;
+import ai.djl.modality.Input;
+import ai.djl.modality.Output;
+import ai.djl.nestquant.engine.FinishReason;
+import ai.djl.nestquant.engine.GeneratedText;
+import ai.djl.nestquant.engine.NestQuantBlockFactory;
+import ai.djl.nestquant.engine.TextGenerationTranslatorFactory;
+import ai.djl.nestquant.model.WeightSummary;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.util.JsonUtils;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+
+import org.testng.Assert;
+import org.testng.annotations.Test;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Text generation through DJL's API. */
+public class TextGenerationTest {
+
+    private static final String PROMPT = "Once upon a time there lived a king";
+
+    /** Behind these tokens another order of summation may choose differently. */
+    private static final String DECISIVE_TOKENS = "tokens_before_margin_below_0.01";
+
+    private static Criteria.Builder<String, GeneratedText> criteria(Path directory) {
+        return Criteria.builder()
+                .setTypes(String.class, GeneratedText.class)
+                .optEngine("NestQuant")
+                .optModelPath(directory)
+                .optArgument("temperature", 0)
+                .optArgument("maxNewTokens", 24);
+    }
+
+    @Test
+    public void floatDemoModelGivesTheReferenceTexts() throws Exception {
+        Path directory = TestModels.demo();
+        Criteria<String, GeneratedText> criteria =
+                criteria(directory)
+                        .optOption("quantization", "none")
+                        .optArgument("maxNewTokens", 64)
+                        .optArgument("ignoreEos", true)
+                        .build();
+        try (ZooModel<String, GeneratedText> model = criteria.loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+            for (JsonElement element : TestModels.golden(directory).getAsJsonArray("prompts")) {
+                JsonObject golden = element.getAsJsonObject();
+                GeneratedText text = predictor.predict(golden.get("prompt").getAsString());
+                Assert.assertEquals(text.tokenIds(), ids(golden.getAsJsonArray("greedy_ids")));
+                Assert.assertEquals(text.text(), golden.get("greedy_text").getAsString());
+                Assert.assertEquals(
+                        text.promptTokens(), golden.getAsJsonArray("input_ids").size());
+            }
+        }
+    }
+
+    @Test
+    public void floatStoriesModelTellsTheReferenceStory() throws Exception {
+        Criteria<String, GeneratedText> criteria =
+                criteria(TestModels.stories260K())
+                        .optOption("quantization", "none")
+                        .optArgument("maxNewTokens", 64)
+                        .build();
+        try (ZooModel<String, GeneratedText> model = criteria.loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+            String text = "Once upon a time" + predictor.predict("Once upon a time").text();
+            String expected =
+                    "Once upon a time, there was a little girl named Lily. She loved to play"
+                            + " outside in the park. One day, she saw a big, red ball.";
+            Assert.assertTrue(text.startsWith(expected), text);
+        }
+    }
+
+    @Test
+    public void floatSmolLm2GivesTheReferenceTextsWhileTheyAreDecisive() throws Exception {
+        Path directory = TestModels.smolLm2();
+        JsonArray references = TestModels.golden(directory).getAsJsonArray("greedy");
+        Criteria<String, GeneratedText> criteria =
+                criteria(directory)
+                        .optOption("quantization", "none")
+                        .optArgument("maxNewTokens", 64)
+                        .build();
+        try (ZooModel<String, GeneratedText> model = criteria.loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+            for (JsonElement element : references) {
+                JsonObject golden = element.getAsJsonObject();
+                List<Integer> expected = ids(golden.getAsJsonArray("ids"));
+                int decisive = golden.get(DECISIVE_TOKENS).getAsInt();
+                Assert.assertTrue(decisive > 8, "the reference is decisive for " + decisive);
+                List<Integer> actual =
+                        predictor.predict(golden.get("prompt").getAsString()).tokenIds();
+                int compared = Math.min(decisive, actual.size());
+                Assert.assertEquals(actual.subList(0, compared), expected.subList(0, compared));
+            }
+        }
+    }
+
+    @Test
+    public void quantisedModelTakesAtMostFourPointThreeBitsAndAnswers() throws Exception {
+        Criteria<String, String> criteria =
+                Criteria.builder()
+                        .setTypes(String.class, String.class)
+                        .optEngine("NestQuant")
+                        .optModelPath(TestModels.demo())
+                        .optOption("quantization", "w4")
+                        .build();
+        try (ZooModel<String, String> model = criteria.loadModel();
+                Predictor<String, String> predictor = model.newPredictor()) {
+            WeightSummary weights = WeightSummary.of(model.getBlock());
+            Assert.assertEquals(weights.parameters(), 2_755_008);
+            Assert.assertEquals(weights.quantizedParameters(), 2_359_296);
+            Assert.assertTrue(weights.bitsPerWeight() <= 4.3, weights.toString());
+            Assert.assertFalse(predictor.predict(PROMPT).isBlank());
+        }
+    }
+
+    @Test
+    public void blockFactoryOnPyTorchGivesTheSameText() throws Exception {
+        Criteria<String, String> criteria =
+                Criteria.builder()
+                        .setTypes(String.class, String.class)
+                        .optEngine("PyTorch")
+                        .optModelPath(TestModels.demo())
+                        .optArgument("blockFactory", new NestQuantBlockFactory())
+                        .optArgument("quantization", "w4")
+                        .optArgument("temperature", 0)
+                        .optArgument("maxNewTokens", 24)
+                        .optOption("hasParameter", "false")
+                        .optTranslatorFactory(new TextGenerationTranslatorFactory())
+                        .build();
+        try (ZooModel<String, String> model = criteria.loadModel();
+                Predictor<String, String> predictor = model.newPredictor();
+                ZooModel<String, GeneratedText> other =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> otherPredictor = other.newPredictor()) {
+            Assert.assertEquals(
+                    predictor.predict(PROMPT), otherPredictor.predict(PROMPT).text());
+        }
+    }
+
+    @Test
+    public void streamedPiecesAreTheWholeText() throws Exception {
+        try (ZooModel<String, GeneratedText> model =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+            String whole = predictor.predict(PROMPT).text();
+            List<String> pieces = new ArrayList<>();
+            try (GeneratedText text = predictor.streamingPredict(PROMPT).getIterativeOutput()) {
+                text.forEachRemaining(pieces::add);
+                Assert.assertEquals(text.finishReason(), FinishReason.LENGTH);
+            }
+            Assert.assertEquals(String.join("", pieces), whole);
+            Assert.assertTrue(pieces.size() > 10, pieces.toString());
+        }
+    }
+
+    @Test
+    public void cancelledTextKeepsWhatItHasAndEnds() throws Exception {
+        try (ZooModel<String, GeneratedText> model =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor();
+                GeneratedText text = predictor.streamingPredict(PROMPT).getIterativeOutput()) {
+            String first = text.next();
+            text.cancel();
+            Assert.assertFalse(text.hasNext());
+            Assert.assertEquals(text.finishReason(), FinishReason.CANCELLED);
+            Assert.assertEquals(text.text(), first);
+        }
+    }
+
+    @Test
+    public void stopStringEndsTheTextInFrontOfIt() throws Exception {
+        try (ZooModel<String, GeneratedText> model =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+            String whole = predictor.predict(PROMPT).text();
+            String stop = whole.substring(10, 14);
+            try (ZooModel<String, GeneratedText> stopping =
+                            criteria(TestModels.demo())
+                                    .optArgument("stop", List.of(stop))
+                                    .build()
+                                    .loadModel();
+                    Predictor<String, GeneratedText> stoppingPredictor = stopping.newPredictor()) {
+                GeneratedText text = stoppingPredictor.predict(PROMPT);
+                Assert.assertEquals(text.text(), whole.substring(0, whole.indexOf(stop)));
+                Assert.assertEquals(text.finishReason(), FinishReason.STOP);
+            }
+        }
+    }
+
+    @Test
+    public void equalSeedsGiveEqualTextsAndOthersDiffer() throws Exception {
+        List<String> texts = new ArrayList<>();
+        for (int seed : new int[] {7, 7, 8}) {
+            Criteria<String, GeneratedText> criteria =
+                    criteria(TestModels.demo())
+                            .optArgument("temperature", 1.0)
+                            .optArgument("seed", seed)
+                            .build();
+            try (ZooModel<String, GeneratedText> model = criteria.loadModel();
+                    Predictor<String, GeneratedText> predictor = model.newPredictor()) {
+                texts.add(predictor.predict(PROMPT).text());
+            }
+        }
+        Assert.assertEquals(texts.get(0), texts.get(1));
+        Assert.assertNotEquals(texts.get(0), texts.get(2));
+    }
+
+    @Test
+    public void interleavedPredictorsGiveWhatTheyGiveAlone() throws Exception {
+        String otherPrompt = "The old woman looked at the boy and said";
+        try (ZooModel<String, GeneratedText> model =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> one = model.newPredictor();
+                Predictor<String, GeneratedText> two = model.newPredictor()) {
+            String oneAlone = one.predict(PROMPT).text();
+            String twoAlone = two.predict(otherPrompt).text();
+            try (GeneratedText a = one.streamingPredict(PROMPT).getIterativeOutput();
+                    GeneratedText b = two.streamingPredict(otherPrompt).getIterativeOutput()) {
+                while (a.hasNext() | b.hasNext()) { // both advance in turn
+                    if (a.hasNext()) {
+                        a.next();
+                    }
+                    if (b.hasNext()) {
+                        b.next();
+                    }
+                }
+                Assert.assertEquals(a.text(), oneAlone);
+                Assert.assertEquals(b.text(), twoAlone);
+            }
+        }
+    }
+
+    @Test
+    public void servingTypesTakeJsonAndStream() throws Exception {
+        Criteria<Input, Output> criteria =
+                Criteria.builder()
+                        .setTypes(Input.class, Output.class)
+                        .optEngine("NestQuant")
+                        .optModelPath(TestModels.demo())
+                        .build();
+        JsonObject parameters = new JsonObject();
+        parameters.addProperty("temperature", 0);
+        parameters.addProperty("maxNewTokens", 24);
+        JsonObject request = new JsonObject();
+        request.addProperty("inputs", PROMPT);
+        request.add("parameters", parameters);
+        Input input = new Input();
+        input.add(JsonUtils.GSON.toJson(request));
+        try (ZooModel<Input, Output> model = criteria.loadModel();
+                Predictor<Input, Output> predictor = model.newPredictor();
+                ZooModel<String, GeneratedText> other =
+                        criteria(TestModels.demo()).build().loadModel();
+                Predictor<String, GeneratedText> otherPredictor = other.newPredictor()) {
+            String expected = otherPredictor.predict(PROMPT).text();
+            Assert.assertEquals(predictor.predict(input).getData().getAsString(), expected);
+            Output stream = predictor.streamingPredict(input).getIterativeOutput();
+            Assert.assertEquals(stream.getData().getAsString(), expected);
+        }
+    }
+
+    private static List<Integer> ids(JsonArray array) {
+        List<Integer> ids = new ArrayList<>();
+        array.forEach(id -> ids.add(id.getAsInt()));
+        return ids;
+    }
+}

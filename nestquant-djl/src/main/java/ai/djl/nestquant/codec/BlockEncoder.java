@@ -1,0 +1,158 @@
+package ai.djl.nestquant.codec;
+
+import ai.djl.nestquant.lattice.GossetLattice;
+import ai.djl.nestquant.lattice.VoronoiCode;
+
+/**
+ * Encodes blocks of eight entries: fine lattice E8 × coarse lattice × beta set.
+ *
+ * <p>For each β the nearest point of E8 to {@code x/β} is a candidate if it is its coset's leader
+ * (else it overloads); the policy picks among them. Where every β overloads, the block is shortened
+ * until the largest β holds it, and counts as overloaded.
+ *
+ * <p>Holds scratch: one instance per thread.
+ */
+public final class BlockEncoder {
+    // a block beyond every beta is shortened by this factor until it fits
+    private static final float SHORTENING = 0.96f;
+
+    private static final float SMALLEST_SCALE = 1e-16f;
+    private static final float LARGEST_SCALE = 1e16f;
+
+    private final VoronoiCode code;
+    private final BetaSet betas;
+    private final BetaPolicy policy;
+    private final float[] beta; // β_j·rowScale, and its inverse
+    private final float[] inverse;
+    private final float[] reach; // squared norm of x beyond which β_j overloads for sure
+    private final float[] shortened = new float[GossetLattice.DIMENSION];
+    private int[] point = new int[GossetLattice.DIMENSION];
+    private int[] candidate = new int[GossetLattice.DIMENSION];
+    private int betaIndex;
+    private boolean overloaded;
+
+    /**
+     * Makes an encoder.
+     *
+     * @param code the cosets of E8 that can be stored
+     * @param betas the scales that can be stored
+     * @param policy how a block picks its scale
+     */
+    public BlockEncoder(VoronoiCode code, BetaSet betas, BetaPolicy policy) {
+        this.code = code;
+        this.betas = betas;
+        this.policy = policy;
+        this.beta = new float[betas.size()];
+        this.inverse = new float[betas.size()];
+        this.reach = new float[betas.size()];
+    }
+
+    /**
+     * Sets the row scale for the blocks that follow.
+     *
+     * @param rowScale from 1e-16 to 1e16, where squares are normal floats; all β are in its units
+     * @throws IllegalArgumentException if it is outside
+     */
+    public void setRowScale(float rowScale) {
+        if (!(rowScale >= SMALLEST_SCALE && rowScale <= LARGEST_SCALE)) {
+            throw new IllegalArgumentException(
+                    "row scale " + rowScale + " is outside 1e-16..1e16; rescale the rows");
+        }
+        // a leader's norm plus E8's covering radius
+        double longest = code.largestNorm() + 1;
+        for (int j = 0; j < betas.size(); j++) {
+            double scaled = betas.beta(j) * rowScale;
+            beta[j] = (float) scaled;
+            inverse[j] = (float) (1 / scaled);
+            reach[j] = (float) (scaled * scaled * longest * longest);
+        }
+    }
+
+    /**
+     * Encodes one block; {@link #point}, {@link #betaIndex} and {@link #overloaded} tell the
+     * result.
+     *
+     * @param x entries, finite
+     * @param offset index of the block's first entry
+     * @return the squared error of the decoded block
+     */
+    public float encode(float[] x, int offset) {
+        float norm = squaredNorm(x, offset);
+        float best = Float.POSITIVE_INFINITY;
+        for (int j = 0; j < inverse.length; j++) {
+            if (norm > reach[j]) {
+                continue;
+            }
+            float distance = GossetLattice.nearest(x, offset, inverse[j], candidate);
+            float error = distance * beta[j] * beta[j];
+            if (error < best && fits(j)) {
+                best = error;
+                keepCandidate(j);
+                if (policy == BetaPolicy.FIRST_FIT) {
+                    break;
+                }
+            }
+        }
+        overloaded = best == Float.POSITIVE_INFINITY;
+        return overloaded ? encodeShortened(x, offset, norm) : best;
+    }
+
+    /** Returns the last block's lattice point, a leader in doubled integers [8]; reused. */
+    public int[] point() {
+        return point;
+    }
+
+    /** Returns the last block's index into the beta set. */
+    public int betaIndex() {
+        return betaIndex;
+    }
+
+    /** Returns whether no β held the last block as it was. */
+    public boolean overloaded() {
+        return overloaded;
+    }
+
+    private boolean fits(int j) {
+        int largest = betas.largestCoordinate(j);
+        for (int coordinate : candidate) {
+            if (Math.abs(coordinate) > largest) {
+                return false;
+            }
+        }
+        return code.isLeader(candidate);
+    }
+
+    private void keepCandidate(int j) {
+        int[] swap = point;
+        point = candidate;
+        candidate = swap;
+        betaIndex = j;
+    }
+
+    private float encodeShortened(float[] x, int offset, float norm) {
+        int j = inverse.length - 1;
+        float factor = (float) Math.min(1, Math.sqrt(reach[j] / norm));
+        do {
+            factor *= SHORTENING;
+            for (int i = 0; i < shortened.length; i++) {
+                shortened[i] = x[offset + i] * factor;
+            }
+            GossetLattice.nearest(shortened, 0, inverse[j], candidate);
+        } while (!fits(j));
+        keepCandidate(j);
+        float error = 0;
+        for (int i = 0; i < point.length; i++) {
+            float difference = x[offset + i] - point[i] * 0.5f * beta[j];
+            error += difference * difference;
+        }
+        return error;
+    }
+
+    private static float squaredNorm(float[] x, int offset) {
+        float sum = 0;
+        for (int i = 0; i < GossetLattice.DIMENSION; i++) {
+            sum += x[offset + i] * x[offset + i];
+        }
+        return sum;
+    }
+}

@@ -1,0 +1,47 @@
+package ai.djl.nestquant.engine;
+
+import ai.djl.MalformedModelException;
+import ai.djl.Model;
+import ai.djl.nestquant.model.CausalLmLoader;
+import ai.djl.nestquant.model.QuantizationConfig;
+import ai.djl.nn.Block;
+import ai.djl.nn.BlockFactory;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+
+/**
+ * Builds a quantised model for the PyTorch engine, for those who do not want another engine name.
+ *
+ * <pre>{@code
+ * Criteria.builder()
+ *     .setTypes(String.class, String.class)
+ *     .optEngine("PyTorch")
+ *     .optModelPath(directory)
+ *     .optArgument("blockFactory", new NestQuantBlockFactory())
+ *     .optArgument("quantization", "w4")
+ *     .optOption("hasParameter", "false")
+ *     .optTranslatorFactory(new TextGenerationTranslatorFactory())
+ * }</pre>
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+public final class NestQuantBlockFactory implements BlockFactory {
+
+    private static final long serialVersionUID = 1L;
+
+    /** {@inheritDoc} */
+    @Override
+    public Block newBlock(Model model, Path modelPath, Map<String, ?> arguments)
+            throws IOException {
+        Object text = arguments.get(QuantizationConfig.OPTION);
+        QuantizationConfig quantization =
+                text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
+        try {
+            return CausalLmLoader.load(modelPath, quantization, model.getNDManager());
+        } catch (MalformedModelException e) {
+            throw new IOException(e.getMessage(), e);
+        }
+    }
+}

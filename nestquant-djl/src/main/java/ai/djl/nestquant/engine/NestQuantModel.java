@@ -1,0 +1,70 @@
+package ai.djl.nestquant.engine;
+
+import ai.djl.BaseModel;
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.nestquant.model.CausalLmLoader;
+import ai.djl.nestquant.model.QuantizationConfig;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * {@code NestQuantModel} is a language model read from a HuggingFace directory.
+ *
+ * <p>Option {@code quantization} says what is coded, see {@link QuantizationConfig}; it is {@code
+ * w4} if absent. Closing the model frees all native memory of its weights. Predictors of one model
+ * may run at the same time; {@code load} and {@code close} must not run beside anything else.
+ */
+public final class NestQuantModel extends BaseModel {
+
+    /** What DJL itself and this model understand; other options are refused, not ignored. */
+    private static final Set<String> OPTIONS =
+            new TreeSet<>(Set.of(QuantizationConfig.OPTION, "modelName"));
+
+    NestQuantModel(String name, NDManager manager) {
+        super(name);
+        this.manager = manager;
+        manager.setName("NestQuant model " + name);
+        dataType = DataType.FLOAT32;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void load(Path modelPath, String prefix, Map<String, ?> options)
+            throws IOException, MalformedModelException {
+        setModelDir(modelPath);
+        if (!Files.isRegularFile(modelDir.resolve("config.json"))) {
+            throw new FileNotFoundException(
+                    modelDir.resolve("config.json")
+                            + " does not exist: a HuggingFace model directory holds config.json,"
+                            + " tokenizer.json and *.safetensors");
+        }
+        block = CausalLmLoader.load(modelDir, quantization(options), manager);
+        wasLoaded = true;
+    }
+
+    private QuantizationConfig quantization(Map<String, ?> options) {
+        Object text = null;
+        if (options != null) {
+            for (String key : options.keySet()) {
+                if (!OPTIONS.contains(key)) {
+                    throw new IllegalArgumentException(
+                            "unknown option \"" + key + "\"; known are " + OPTIONS);
+                }
+            }
+            text = options.get(QuantizationConfig.OPTION);
+        }
+        if (text == null) {
+            // a model URL can only carry arguments, which DJL turns into properties
+            text = getProperty(QuantizationConfig.OPTION);
+        }
+        return text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
+    }
+}

@@ -1,0 +1,113 @@
+package ai.djl.nestquant.engine;
+
+import ai.djl.Model;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.checkpoint.GenerationConfig;
+import ai.djl.nestquant.model.CausalLm;
+import ai.djl.nestquant.model.QuantizationConfig;
+import ai.djl.translate.TranslateException;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Turns prompts into texts: a model, its tokenizer and the parameters that hold where a request
+ * names none.
+ *
+ * <p>Immutable and safe for concurrent use; every text has its own cache and sampler.
+ */
+final class TextGenerator {
+
+    /** Arguments that DJL and DJL Serving put beside those of generation. */
+    private static final Set<String> OTHER_ARGUMENTS =
+            Set.of(
+                    QuantizationConfig.OPTION,
+                    "translatorFactory",
+                    "blockFactory",
+                    "application",
+                    "engine",
+                    "modelName",
+                    "model_name",
+                    "artifact_id",
+                    "batch_size",
+                    "max_batch_delay",
+                    "max_idle_time",
+                    "job_queue_size",
+                    "minWorkers",
+                    "maxWorkers",
+                    "load_on_devices");
+
+    private final CausalLm model;
+    private final HuggingFaceTokenizer tokenizer;
+    private final GenerationConfig config;
+    private final GenerationParameters defaults;
+
+    /**
+     * One text to be generated.
+     *
+     * @param prompt the text to continue
+     * @param parameters how; null for the generator's own
+     */
+    record Request(String prompt, GenerationParameters parameters) {
+
+        static Request of(String prompt) {
+            return new Request(prompt, null);
+        }
+    }
+
+    private TextGenerator(
+            CausalLm model,
+            HuggingFaceTokenizer tokenizer,
+            GenerationConfig config,
+            GenerationParameters defaults) {
+        this.model = model;
+        this.tokenizer = tokenizer;
+        this.config = config;
+        this.defaults = defaults;
+    }
+
+    /**
+     * Makes the generator of a loaded model.
+     *
+     * @param model the model, whose block is a {@link CausalLm}
+     * @param arguments DJL arguments, among them defaults for generation
+     * @throws TranslateException if the tokenizer or generation_config.json cannot be read
+     */
+    static TextGenerator of(Model model, Map<String, ?> arguments) throws TranslateException {
+        CausalLm lm = (CausalLm) model.getBlock();
+        Path directory = model.getModelPath();
+        try {
+            GenerationConfig config = GenerationConfig.load(directory, lm.config());
+            GenerationParameters defaults =
+                    GenerationParameters.parse(arguments, OTHER_ARGUMENTS, config);
+            HuggingFaceTokenizer tokenizer = Tokenizers.open(directory);
+            model.getNDManager().attachUncappedInternal(tokenizer.getUid(), tokenizer);
+            return new TextGenerator(lm, tokenizer, config, defaults);
+        } catch (IOException | ai.djl.MalformedModelException e) {
+            throw new TranslateException(e.getMessage(), e);
+        }
+    }
+
+    /** Reads parameters of one request over the model's own. */
+    GenerationParameters parameters(Map<String, ?> arguments) {
+        return GenerationParameters.parse(arguments, Set.of(), config);
+    }
+
+    /**
+     * Starts a text; nothing is computed before its first piece is asked for.
+     *
+     * @param request the prompt and how to continue it
+     * @param manager the parent of the cache
+     * @param onClose runs when the text is closed
+     */
+    GeneratedText generate(Request request, NDManager manager, Runnable onClose) {
+        GenerationParameters parameters =
+                request.parameters() == null ? defaults : request.parameters();
+        long[] prompt = tokenizer.encode(request.prompt()).getIds();
+        return new GeneratedText(
+                new Generation(model, tokenizer, parameters, prompt, manager, onClose));
+    }
+}

@@ -1,0 +1,62 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDManager;
+import ai.djl.nn.Block;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.core.Linear;
+
+/**
+ * Maps a block tree to one whose {@link Linear} blocks hold packed lattice codes.
+ *
+ * <p>Walks {@link SequentialBlock}s and {@link TransformableBlock}s; other blocks are returned as
+ * they are. The float weights of a replaced block are freed at once, so the tree that went in must
+ * not be used afterwards and peak memory stays below the float tree plus one packed block. Not
+ * safe for concurrent use.
+ */
+public final class BlockTransformer {
+
+    private final QuantizationConfig config;
+    private final NDManager manager;
+
+    /**
+     * Constructs a transformer.
+     *
+     * @param config what to code
+     * @param manager owns the packed weights
+     */
+    public BlockTransformer(QuantizationConfig config, NDManager manager) {
+        this.config = config;
+        this.manager = manager;
+    }
+
+    /**
+     * Transforms a block tree.
+     *
+     * @param name the block's name, against which exclusions are matched
+     * @param block the block; consumed
+     * @return the transformed block
+     */
+    public Block transform(String name, Block block) {
+        if (block instanceof Linear linear) {
+            return config.quantizes(name) ? replace(name, linear) : block;
+        }
+        if (block instanceof TransformableBlock composite) {
+            return composite.withChildren((child, b) -> transform(name + "." + child, b));
+        }
+        if (block instanceof SequentialBlock sequence) {
+            SequentialBlock result = new SequentialBlock();
+            int index = 0;
+            for (Block child : sequence.getChildren().values()) {
+                result.add(transform(name + "." + index++, child));
+            }
+            return result;
+        }
+        return block;
+    }
+
+    private Block replace(String name, Linear linear) {
+        NestQuantLinear packed = NestQuantLinear.encode(name, linear, manager);
+        linear.clear();
+        return packed;
+    }
+}

@@ -1,0 +1,48 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.core.Linear;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+
+/** Small helpers shared by the blocks of this package. */
+final class Blocks {
+
+    private Blocks() {}
+
+    /** Wraps an array that is already there as a parameter that is never trained. */
+    static Parameter parameter(String name, Parameter.Type type, NDArray array) {
+        array.setName(name);
+        return Parameter.builder()
+                .setName(name)
+                .setType(type)
+                .optArray(array)
+                .optRequiresGrad(false)
+                .build();
+    }
+
+    /**
+     * Makes a DJL {@link Linear} of arrays that are already there.
+     *
+     * @param weight the weight, shape {@code [outFeatures][inFeatures]}
+     * @param bias the bias, shape {@code [outFeatures]}, or null
+     */
+    static Linear linear(NDArray weight, NDArray bias) {
+        Linear linear =
+                Linear.builder().setUnits(weight.getShape().get(0)).optBias(bias != null).build();
+        linear.getDirectParameters().get("weight").setArray(weight);
+        if (bias != null) {
+            linear.getDirectParameters().get("bias").setArray(bias);
+        }
+        return linear;
+    }
+
+    /** Runs a block that has one input and one output. */
+    static NDArray apply(
+            Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
+        return block.forward(store, new NDList(x), false, params).singletonOrThrow();
+    }
+}

@@ -1,0 +1,225 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.inference.streaming.StreamingBlock;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.ndarray.types.SparseFormat;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.core.Embedding;
+import ai.djl.nn.core.Linear;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+
+/**
+ * A decoder language model: embedding, decoder layers, final norm and output head.
+ *
+ * <p>As a DJL block it maps token ids {@code [batch][tokens]} (int64), optionally followed by an
+ * attention mask {@code [batch][tokens]} with 0 for padding, to logits {@code
+ * [batch][tokens][vocabulary]}. Generation uses {@link #logits} with a {@link KvCache}. Stateless
+ * after construction: any number of threads may run passes, each with a cache of its own.
+ */
+public final class CausalLm extends AbstractBlock implements StreamingBlock {
+
+    private final ModelConfig config;
+    private final RotaryEmbedding rotary;
+    private final Parameter embedding;
+    private final List<Block> layers;
+    private final Block norm;
+    private final Block head;
+
+    /**
+     * Constructs the model from its parts.
+     *
+     * @param config the configuration
+     * @param embedding the embedding {@code [vocabulary][hidden]}; owned by the block from now on
+     * @param layers the decoder layers, first to last
+     * @param norm the final norm
+     * @param head hidden to vocabulary, or null where the head shares the embedding's weights
+     */
+    @SuppressWarnings("this-escape")
+    public CausalLm(
+            ModelConfig config, NDArray embedding, List<Block> layers, Block norm, Block head) {
+        this.config = config;
+        this.layers = List.copyOf(layers);
+        this.norm = norm;
+        this.head = head;
+        rotary = new RotaryEmbedding(config);
+        this.embedding =
+                addParameter(Blocks.parameter("embed_tokens", Parameter.Type.WEIGHT, embedding));
+        for (int i = 0; i < layers.size(); i++) {
+            addChildBlock("layer" + i, layers.get(i));
+        }
+        addChildBlock("norm", norm);
+        if (head != null) {
+            addChildBlock("lm_head", head);
+        }
+        inputShapes = new Shape[] {new Shape(-1, -1)};
+        inputNames = List.of("input_ids");
+    }
+
+    /**
+     * Returns the configuration.
+     *
+     * @return the configuration
+     */
+    public ModelConfig config() {
+        return config;
+    }
+
+    /**
+     * Runs tokens through the model, appending their keys and values to a cache.
+     *
+     * @param store where parameters are taken from
+     * @param ids token ids, {@code [batch][tokens]}, int64
+     * @param cache what came before; may be null for a single pass
+     * @param lastOnly true to compute the logits of the last token only
+     * @return logits {@code [batch][tokens or 1][vocabulary]}, attached to the manager of {@code
+     *     ids}
+     * @throws IllegalStateException if the tokens exceed the cache's maximum
+     */
+    public NDArray logits(ParameterStore store, NDArray ids, KvCache cache, boolean lastOnly) {
+        return logits(store, ids, null, cache, lastOnly);
+    }
+
+    /**
+     * Runs padded sequences through the model.
+     *
+     * @param store where parameters are taken from
+     * @param ids token ids, {@code [batch][tokens]}, int64
+     * @param attentionMask {@code [batch][cached + new tokens]}, 0 for padding; null for none
+     * @param cache what came before; may be null for a single pass
+     * @param lastOnly true to compute the logits of the last token only
+     * @return logits {@code [batch][tokens or 1][vocabulary]}
+     */
+    public NDArray logits(
+            ParameterStore store,
+            NDArray ids,
+            long[][] attentionMask,
+            KvCache cache,
+            boolean lastOnly) {
+        int tokens = checkedTokens(ids);
+        if (cache != null) {
+            cache.reserve(tokens);
+        }
+        try (NDManager scope = NDManager.subManagerOf(ids)) {
+            scope.tempAttachAll(ids);
+            Pass pass = new Pass(scope, rotary, cache, tokens, attentionMask);
+            PairList<String, Object> params = pass.asParams();
+            NDArray table = store.getValue(embedding, ids.getDevice(), false);
+            NDArray h = Embedding.embedding(ids, table, SparseFormat.DENSE).singletonOrThrow();
+            for (Block layer : layers) {
+                NDArray next = Blocks.apply(layer, store, h, params);
+                h.close();
+                h = next;
+            }
+            if (cache != null) {
+                cache.advance(tokens);
+            }
+            if (lastOnly && tokens > 1) {
+                h = h.get(new NDIndex().addAllDim().addSliceDim(tokens - 1, tokens).addAllDim());
+            }
+            h = Blocks.apply(norm, store, h, params);
+            NDArray logits =
+                    head == null
+                            ? Linear.linear(h, table).singletonOrThrow()
+                            : Blocks.apply(head, store, h, params);
+            return scope.ret(logits);
+        }
+    }
+
+    private int checkedTokens(NDArray ids) {
+        Shape shape = ids.getShape();
+        if (shape.dimension() != 2 || shape.size() == 0) {
+            throw new IllegalArgumentException(
+                    "token ids must have the shape [batch][tokens] and not be empty, but are "
+                            + shape);
+        }
+        for (long id : ids.toLongArray()) {
+            if (id < 0 || id >= config.vocabularySize()) {
+                throw new IllegalArgumentException(
+                        "token id "
+                                + id
+                                + " is outside the model's vocabulary of "
+                                + config.vocabularySize());
+            }
+        }
+        return Math.toIntExact(shape.get(1));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    protected NDList forwardInternal(
+            ParameterStore store,
+            NDList inputs,
+            boolean training,
+            PairList<String, Object> params) {
+        long[][] mask = inputs.size() < 2 ? null : rows(inputs.get(1));
+        return new NDList(logits(store, inputs.get(0), mask, null, false));
+    }
+
+    private static long[][] rows(NDArray matrix) {
+        long[] flat = matrix.toLongArray();
+        int width = Math.toIntExact(matrix.getShape().get(1));
+        long[][] rows = new long[flat.length / width][width];
+        for (int i = 0; i < flat.length; i++) {
+            rows[i / width][i % width] = flat[i];
+        }
+        return rows;
+    }
+
+    /**
+     * Continues a sequence greedily, one token for each call of {@code next}.
+     *
+     * <p>Ends when the model's positions are used up; closing the manager of the inputs frees the
+     * cache.
+     */
+    @Override
+    public Iterator<NDList> forwardStreamIter(
+            ParameterStore store,
+            NDList inputs,
+            boolean training,
+            PairList<String, Object> params) {
+        if (inputs.isEmpty()) {
+            return Collections.emptyIterator(); // as predict does with an empty list
+        }
+        NDArray prompt = inputs.head();
+        KvCache cache = new KvCache(config, prompt.getManager(), config.maxPositions());
+        return new Iterator<>() {
+            private NDArray ids = prompt;
+
+            @Override
+            public boolean hasNext() {
+                return cache.length() + ids.getShape().get(1) <= cache.maxTokens();
+            }
+
+            @Override
+            public NDList next() {
+                if (!hasNext()) {
+                    throw new NoSuchElementException("all positions of the model are used up");
+                }
+                try (NDArray logits = logits(store, ids, cache, true)) {
+                    ids = logits.argMax(-1);
+                    ids.attach(prompt.getManager());
+                    return new NDList(ids);
+                }
+            }
+        };
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Shape[] getOutputShapes(Shape[] inputShapes) {
+        return new Shape[] {inputShapes[0].add(config.vocabularySize())};
+    }
+}

@@ -1,0 +1,133 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.checkpoint.Checkpoint;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nn.Block;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Builds a {@link CausalLm} from a HuggingFace model directory.
+ *
+ * <p>Layers are read and transformed one after another, so that quantising needs no more memory
+ * than the packed model and one float layer. Not safe for concurrent use.
+ */
+public final class CausalLmLoader {
+
+    private final ModelConfig config;
+    private final Checkpoint checkpoint;
+    private final NDManager manager;
+    private final BlockTransformer transformer;
+
+    private CausalLmLoader(
+            ModelConfig config,
+            Checkpoint checkpoint,
+            NDManager manager,
+            QuantizationConfig quantization) {
+        this.config = config;
+        this.checkpoint = checkpoint;
+        this.manager = manager;
+        transformer = new BlockTransformer(quantization, manager);
+    }
+
+    /**
+     * Loads a model.
+     *
+     * @param directory the directory with config.json and safetensors files
+     * @param quantization what to put on codes
+     * @param manager owns the weights, which live until it is closed
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static CausalLm load(Path directory, QuantizationConfig quantization, NDManager manager)
+            throws IOException, MalformedModelException {
+        ModelConfig config = ModelConfig.load(directory);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            return new CausalLmLoader(config, checkpoint, manager, quantization).build();
+        }
+    }
+
+    private CausalLm build() throws IOException, MalformedModelException {
+        NDArray embedding =
+                tensor("model.embed_tokens.weight", config.vocabularySize(), config.hiddenSize());
+        List<Block> layers = new ArrayList<>();
+        for (int i = 0; i < config.layers(); i++) {
+            layers.add(transformer.transform("model.layers." + i, layer(i)));
+        }
+        Block norm = norm("model.norm", config.hiddenSize());
+        Block head = null;
+        if (!config.tiedEmbeddings()) {
+            Block linear = linear("lm_head", config.vocabularySize(), config.hiddenSize(), false);
+            head = transformer.transform("lm_head", linear);
+        }
+        return new CausalLm(config, embedding, layers, norm, head);
+    }
+
+    private Block layer(int index) throws IOException, MalformedModelException {
+        String name = "model.layers." + index + ".";
+        return new DecoderLayer(
+                norm(name + "input_layernorm", config.hiddenSize()),
+                attention(index, name + "self_attn."),
+                norm(name + "post_attention_layernorm", config.hiddenSize()),
+                feedForward(name + "mlp."));
+    }
+
+    private Block attention(int index, String name) throws IOException, MalformedModelException {
+        int hidden = config.hiddenSize();
+        int queries = config.heads() * config.headSize();
+        int keys = config.kvHeads() * config.headSize();
+        boolean bias = config.qkvBias();
+        Block queryNorm = null;
+        Block keyNorm = null;
+        if (config.qkNorm()) {
+            queryNorm = norm(name + "q_norm", config.headSize());
+            keyNorm = norm(name + "k_norm", config.headSize());
+        }
+        return new RotaryAttention(
+                config,
+                index,
+                linear(name + "q_proj", queries, hidden, bias),
+                linear(name + "k_proj", keys, hidden, bias),
+                linear(name + "v_proj", keys, hidden, bias),
+                linear(name + "o_proj", hidden, queries, config.outputBias()),
+                queryNorm,
+                keyNorm);
+    }
+
+    private Block feedForward(String name) throws IOException, MalformedModelException {
+        int hidden = config.hiddenSize();
+        int inner = config.intermediateSize();
+        boolean bias = config.mlpBias();
+        return new SwiGlu(
+                linear(name + "gate_proj", inner, hidden, bias),
+                linear(name + "up_proj", inner, hidden, bias),
+                linear(name + "down_proj", hidden, inner, bias));
+    }
+
+    private Block linear(String name, int out, int in, boolean bias)
+            throws IOException, MalformedModelException {
+        return Blocks.linear(
+                tensor(name + ".weight", out, in), bias ? tensor(name + ".bias", out) : null);
+    }
+
+    private Block norm(String name, int size) throws IOException, MalformedModelException {
+        return new RmsNorm(tensor(name + ".weight", size), (float) config.rmsNormEps());
+    }
+
+    /** Reads a tensor as float32 and checks that its shape is what the configuration says. */
+    private NDArray tensor(String name, long... shape) throws IOException, MalformedModelException {
+        checkpoint.require(name, shape);
+        NDArray array = manager.create(new Shape(shape), DataType.FLOAT32);
+        checkpoint.readFloats(name, 0, array.toByteBuffer(true).asFloatBuffer());
+        return array;
+    }
+}

@@ -1,0 +1,66 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+
+/**
+ * How many weights a block tree holds and what memory they take, read off the arrays themselves.
+ *
+ * <p>Immutable and safe for concurrent use.
+ *
+ * @param parameters all weights, coded ones counted as the weights they stand for
+ * @param quantizedParameters the weights that are held as codes
+ * @param quantizedBytes the bytes of codes, scales and whatever else decoding them needs
+ * @param weightBytes the bytes of all weights, coded or not
+ */
+public record WeightSummary(
+        long parameters, long quantizedParameters, long quantizedBytes, long weightBytes) {
+
+    /**
+     * Counts the weights of a block and everything below it.
+     *
+     * @param block the block
+     * @return the counts
+     */
+    public static WeightSummary of(Block block) {
+        WeightSummary sum = new WeightSummary(0, 0, 0, 0);
+        for (Block child : block.getChildren().values()) {
+            sum = sum.plus(of(child));
+        }
+        if (block instanceof NestQuantLinear linear) {
+            sum = sum.plus(linear.codedWeights());
+        }
+        for (Parameter parameter : block.getDirectParameters().values()) {
+            NDArray array = parameter.getArray();
+            if (array.getDataType().isFloating()) {
+                long bytes = bytes(array);
+                sum = sum.plus(new WeightSummary(array.size(), 0, 0, bytes));
+            }
+        }
+        return sum;
+    }
+
+    static long bytes(NDArray array) {
+        return array.size() * array.getDataType().getNumOfBytes();
+    }
+
+    private WeightSummary plus(WeightSummary other) {
+        return new WeightSummary(
+                parameters + other.parameters,
+                quantizedParameters + other.quantizedParameters,
+                quantizedBytes + other.quantizedBytes,
+                weightBytes + other.weightBytes);
+    }
+
+    /**
+     * Returns the bits that a coded weight takes; the bits of a float where none is coded.
+     *
+     * @return bits per weight
+     */
+    public double bitsPerWeight() {
+        return quantizedParameters == 0
+                ? (double) Float.SIZE
+                : (double) quantizedBytes * Byte.SIZE / quantizedParameters;
+    }
+}

@@ -1,0 +1,2 @@
+/** Tests of the checkpoint reader. */
+package ai.djl.nestquant.checkpoint;

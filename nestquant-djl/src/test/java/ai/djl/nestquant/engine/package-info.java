@@ -1,0 +1,2 @@
+/** Tests of text generation: parameters, sampling and streaming. */
+package ai.djl.nestquant.engine;
