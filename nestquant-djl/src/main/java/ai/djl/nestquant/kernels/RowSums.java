@@ -53,7 +53,9 @@ final class RowSums {
         int middle = Math.min(half / ROWS, blocks);
         spread(indices, 0, middle, betas);
         spread(indices, middle, blocks, upperBetas);
-        weigh(half, dots, upperDots, betas, upperBetas, TO_TOP, low, high);
+        steps(half, betas, upperBetas, TO_TOP);
+        weighLow(half, dots, upperDots, betas, upperBetas, low);
+        weighHigh(half, dots, upperDots, betas, upperBetas, high);
         System.arraycopy(low, quarter, upperLow, 0, quarter);
         System.arraycopy(high, quarter, upperHigh, 0, quarter);
         addTo(quarter, low, upperLow);
@@ -70,26 +72,26 @@ final class RowSums {
         }
     }
 
-    /** Index j to step {@code m = 3 + j + (j = 3)}, and the products' halves times it. */
-    private static void weigh(
-            int n,
-            int[] d,
-            int[] e,
-            int[] betas,
-            int[] upperBetas,
-            int[] toTop,
-            int[] low,
-            int[] high) {
+    /** From ladder indices j to steps {@code m = 3 + j + (j = 3)}. */
+    private static void steps(int n, int[] betas, int[] upperBetas, int[] toTop) {
         for (int l = 0; l < n; l++) {
             int shift = toTop[l];
             int j = betas[l] * shift >>> 30;
             int k = upperBetas[l] * shift >>> 30;
-            int m = 3 + j + (j & j >>> 1);
-            int o = 3 + k + (k & k >>> 1);
-            int v = d[l];
-            int u = e[l];
-            low[l] = (v & 0xFFFF) * m + (u & 0xFFFF) * o;
-            high[l] = (v >> 16) * m + (u >> 16) * o;
+            betas[l] = 3 + j + (j & j >>> 1);
+            upperBetas[l] = 3 + k + (k & k >>> 1);
+        }
+    }
+
+    private static void weighLow(int n, int[] d, int[] e, int[] steps, int[] upper, int[] low) {
+        for (int l = 0; l < n; l++) {
+            low[l] = (d[l] & 0xFFFF) * steps[l] + (e[l] & 0xFFFF) * upper[l];
+        }
+    }
+
+    private static void weighHigh(int n, int[] d, int[] e, int[] steps, int[] upper, int[] high) {
+        for (int l = 0; l < n; l++) {
+            high[l] = (d[l] >> 16) * steps[l] + (e[l] >> 16) * upper[l];
         }
     }
 
