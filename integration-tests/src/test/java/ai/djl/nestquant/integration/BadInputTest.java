@@ -3,13 +3,11 @@ package ai.djl.nestquant.integration;
 import ai.djl.inference.Predictor;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
-
-import org.testng.Assert;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.testng.Assert;
+import org.testng.annotations.Test;
 
 /** Bad input gets one error that says what is wrong and what to do. */
 public class BadInputTest {

@@ -1,12 +1,7 @@
 package ai.djl.nestquant.integration;
 
 import ai.djl.util.JsonUtils;
-
 import com.google.gson.JsonObject;
-
-import org.testng.Assert;
-import org.testng.annotations.Test;
-
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,6 +9,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.testng.Assert;
+import org.testng.annotations.Test;
 
 /** The command line, run as a user runs it. */
 public class CommandLineTest {

@@ -7,7 +7,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.KvCache;
 import ai.djl.training.ParameterStore;
-
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -6,7 +6,6 @@ import ai.djl.nestquant.model.CausalLmLoader;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nn.Block;
 import ai.djl.nn.BlockFactory;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;

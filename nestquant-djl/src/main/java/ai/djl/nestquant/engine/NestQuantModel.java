@@ -6,7 +6,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.nestquant.model.CausalLmLoader;
 import ai.djl.nestquant.model.QuantizationConfig;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -10,8 +10,8 @@ import ai.djl.nn.core.Linear;
  *
  * <p>Walks {@link SequentialBlock}s and {@link TransformableBlock}s; other blocks are returned as
  * they are. The float weights of a replaced block are freed at once, so the tree that went in must
- * not be used afterwards and peak memory stays below the float tree plus one packed block. Not
- * safe for concurrent use.
+ * not be used afterwards and peak memory stays below the float tree plus one packed block. Not safe
+ * for concurrent use.
  */
 public final class BlockTransformer {
 

@@ -15,7 +15,6 @@ import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;

@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

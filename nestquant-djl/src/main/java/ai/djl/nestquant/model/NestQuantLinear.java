@@ -16,7 +16,6 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.stream.IntStream;

@@ -9,7 +9,6 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.function.BiFunction;
 
 /**
@@ -91,7 +90,9 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
         }
     }
 
-    /** From {@code [batch][tokens][heads · headSize]} to {@code [batch][heads][tokens][headSize]}. */
+    /**
+     * From {@code [batch][tokens][heads · headSize]} to {@code [batch][heads][tokens][headSize]}.
+     */
     private NDArray heads(NDArray x, int heads) {
         Shape shape = x.getShape();
         return x.reshape(shape.get(0), shape.get(1), heads, config.headSize())

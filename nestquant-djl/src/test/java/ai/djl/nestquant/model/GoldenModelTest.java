@@ -8,18 +8,15 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.SafetensorsFile;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.JsonUtils;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import org.testng.Assert;
 import org.testng.SkipException;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
-
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Arrays;
 
 /** The float model agrees with the reference outputs of the transformers library. */
 public class GoldenModelTest {

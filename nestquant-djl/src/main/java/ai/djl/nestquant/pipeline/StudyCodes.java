@@ -1,0 +1,65 @@
+package ai.djl.nestquant.pipeline;
+
+import ai.djl.nestquant.codec.AbsmaxQuantizer;
+import ai.djl.nestquant.codec.ClippedQuantizer;
+import ai.djl.nestquant.codec.MxFp4Quantizer;
+import ai.djl.nestquant.codec.NvFp4Quantizer;
+import ai.djl.nestquant.codec.Q4ZeroQuantizer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The codes that the studies compare. */
+final class StudyCodes {
+    private static final int GROUP = 32;
+
+    /** The largest of 2^28 Gaussian entries stays below 6.5 standard deviations. */
+    private static final float GAUSSIAN_RANGE = 6.5f;
+
+    private StudyCodes() {}
+
+    /** Returns every code, for N(0,1) rows of the given length. */
+    static List<StudyCode> all(int columns) {
+        List<StudyCode> codes = new ArrayList<>();
+        codes.addAll(uniform(columns));
+        codes.addAll(formats());
+        return codes;
+    }
+
+    /** Uniform integers, one scale per row or per 32 entries. */
+    static List<StudyCode> uniform(int columns) {
+        List<StudyCode> codes = new ArrayList<>();
+        for (int bits = 2; bits <= 6; bits++) {
+            String name = "int" + bits;
+            codes.add(
+                    new StudyCode(
+                            "uniform, absmax per row",
+                            name + " absmax per row",
+                            1,
+                            columns,
+                            new AbsmaxQuantizer(bits, 0)));
+            codes.add(
+                    new StudyCode(
+                            "uniform, absmax per 32",
+                            name + " absmax per 32",
+                            1,
+                            GROUP,
+                            new AbsmaxQuantizer(bits, GROUP)));
+            codes.add(
+                    new StudyCode(
+                            "uniform, clipped per row",
+                            name + " clipped per row",
+                            1,
+                            columns,
+                            new ClippedQuantizer(bits)));
+        }
+        return codes;
+    }
+
+    /** The four-bit formats in use. */
+    static List<StudyCode> formats() {
+        return List.of(
+                new StudyCode("Q4_0", "Q4_0", 1, GROUP, new Q4ZeroQuantizer()),
+                new StudyCode("MXFP4", "MXFP4", 1, GROUP, new MxFp4Quantizer()),
+                new StudyCode("NVFP4", "NVFP4", 1, 16, new NvFp4Quantizer(GAUSSIAN_RANGE)));
+    }
+}

@@ -1,0 +1,2 @@
+/** Whole operations that the command line and programs start: the studies of codes. */
+package ai.djl.nestquant.pipeline;
