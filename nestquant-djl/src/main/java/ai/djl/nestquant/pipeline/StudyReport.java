@@ -24,6 +24,6 @@ public interface StudyReport {
      * @return JSON
      */
     default String toJson() {
-        return new GsonBuilder().disableHtmlEscaping().setPrettyPrinting().create().toJson(this);
+        return new GsonBuilder().disableHtmlEscaping().create().toJson(this);
     }
 }

@@ -1,2 +1,2 @@
-/** Whole operations that the command line and programs start: the studies of codes. */
+/** What one does with a model: generate, score, describe; each gives a report. */
 package ai.djl.nestquant.pipeline;
