@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
@@ -231,17 +232,16 @@ public final class NestQuantLinear extends AbstractBlock {
     private NDArray prefill(NDManager manager, float[] rotated, int tokens) {
         int columns = matrix.columns();
         int panelRows = Math.max(1, Math.min(outFeatures, PANEL_FLOATS / columns));
-        float[] panel = new float[panelRows * columns];
         try (NDManager scope = manager.newSubManager()) {
             NDArray x = scope.create(rotated, new Shape(tokens, columns));
+            NDArray panel = scope.create(new Shape(panelRows, columns), DataType.FLOAT32);
+            FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
             NDList parts = new NDList();
             for (int from = 0; from < outFeatures; from += panelRows) {
                 int to = Math.min(outFeatures, from + panelRows);
-                Kernels.best().decodeRows(matrix, from, to, panel);
-                FloatBuffer decoded = FloatBuffer.wrap(panel, 0, (to - from) * columns);
-                try (NDArray weight = scope.create(decoded, new Shape(to - from, columns))) {
-                    parts.add(Linear.linear(x, weight).singletonOrThrow());
-                }
+                Kernels.best().decodeRows(matrix, from, to, decoded);
+                NDArray weight = panel.get(new NDIndex().addSliceDim(0, to - from));
+                parts.add(Linear.linear(x, weight).singletonOrThrow());
             }
             NDArray y = parts.size() == 1 ? parts.head() : NDArrays.concat(parts, -1);
             return scope.ret(y);

@@ -1,0 +1,15 @@
+package ai.djl.nestquant.pipeline;
+
+/**
+ * How well a model predicts a text.
+ *
+ * <p>Immutable and safe for concurrent use.
+ *
+ * @param perplexity {@code exp} of the mean negative log-likelihood of the predicted tokens
+ * @param tokens the tokens in the scored windows; the first of each window is not predicted
+ * @param windows the number of scored windows
+ * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
+ * @param seconds the time that scoring took, without loading the model
+ */
+public record PerplexityReport(
+        double perplexity, long tokens, int windows, double bitsPerWeight, double seconds) {}
