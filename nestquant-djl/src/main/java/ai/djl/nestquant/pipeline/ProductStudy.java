@@ -43,14 +43,14 @@ public final class ProductStudy {
     }
 
     /**
-     * Runs the study over every code of {@link StudyCodes}.
+     * Runs the study over the codes of {@link StudyCodes}.
      *
      * @param options size and seed
      * @param progress told after each code
      * @return the report, rows ascending in rate
      */
     public static ProductReport run(Options options, StudyProgress progress) {
-        return run(options, StudyCodes.all(options.size), progress);
+        return run(options, StudyCodes.forProducts(options.size), progress);
     }
 
     /**
