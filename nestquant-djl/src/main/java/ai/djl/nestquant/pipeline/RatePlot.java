@@ -1,13 +1,21 @@
 package ai.djl.nestquant.pipeline;
 
+import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleUnaryOperator;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import javax.imageio.ImageIO;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -22,6 +30,9 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  */
 public final class RatePlot {
     private static final int BOUND_POINTS = 100;
+    private static final int WIDTH = 750;
+    private static final int LEGEND = 200;
+    private static final int HEIGHT = 750;
 
     private final String title;
     private final String error;
@@ -41,55 +52,76 @@ public final class RatePlot {
     }
 
     /**
-     * Writes the plot as a PNG image.
+     * Writes the plot as a PNG image: errors on the left, their distance to the bound on the right.
      *
      * @param file where to, an existing file is replaced
      * @throws IOException if the file cannot be written
      */
     public void write(Path file) throws IOException {
-        byte[] png = BitmapEncoder.getBitmapBytes(chart(), BitmapEncoder.BitmapFormat.PNG);
-        Files.write(file, png);
+        BufferedImage left = BitmapEncoder.getBufferedImage(errors());
+        BufferedImage right = BitmapEncoder.getBufferedImage(distances());
+        BufferedImage both =
+                new BufferedImage(
+                        left.getWidth() + right.getWidth(), HEIGHT, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = both.createGraphics();
+        graphics.drawImage(left, 0, 0, null);
+        graphics.drawImage(right, left.getWidth(), 0, null);
+        graphics.dispose();
+        try (OutputStream out = Files.newOutputStream(file)) {
+            ImageIO.write(both, "png", out);
+        }
     }
 
-    private XYChart chart() {
-        XYChart chart =
-                new XYChartBuilder()
-                        .width(1100)
-                        .height(750)
-                        .title(title)
-                        .xAxisTitle("bits per entry")
-                        .yAxisTitle(error)
-                        .theme(Styler.ChartTheme.Matlab)
-                        .build();
+    /** The families' errors over the rate, and the bound. */
+    private XYChart errors() {
+        XYChart chart = chart(title + ", dashed: " + boundName, error, WIDTH);
         chart.getStyler().setYAxisLogarithmic(true);
-        chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
-        addBound(chart);
-        families.forEach((name, points) -> addFamily(chart, name, points));
+        chart.getStyler().setLegendVisible(false);
+        families.forEach((name, points) -> addFamily(chart, name, points, point -> point[1]));
+        double[] ends =
+                families.values().stream()
+                        .flatMap(List::stream)
+                        .mapToDouble(point -> point[0])
+                        .sorted()
+                        .toArray();
+        double low = ends[0];
+        double high = ends[ends.length - 1];
+        double[] rates =
+                IntStream.range(0, BOUND_POINTS)
+                        .mapToDouble(i -> low + (high - low) * i / (BOUND_POINTS - 1))
+                        .toArray();
+        double[] values = Arrays.stream(rates).map(bound).toArray();
+        XYSeries line = chart.addSeries(boundName, rates, values);
+        line.setMarker(SeriesMarkers.NONE).setLineColor(Color.BLACK);
         return chart;
     }
 
-    private void addBound(XYChart chart) {
-        double low = Double.POSITIVE_INFINITY;
-        double high = 0;
-        for (List<double[]> points : families.values()) {
-            for (double[] point : points) {
-                low = Math.min(low, point[0]);
-                high = Math.max(high, point[0]);
-            }
-        }
-        double[] rates = new double[BOUND_POINTS];
-        double[] values = new double[BOUND_POINTS];
-        for (int i = 0; i < BOUND_POINTS; i++) {
-            rates[i] = low + (high - low) * i / (BOUND_POINTS - 1);
-            values[i] = bound.applyAsDouble(rates[i]);
-        }
-        chart.addSeries(boundName, rates, values).setMarker(SeriesMarkers.NONE);
+    /** The families' decibels above the bound, where differences can be seen; with the legend. */
+    private XYChart distances() {
+        XYChart chart = chart("Distance to " + boundName, "dB", WIDTH + LEGEND);
+        chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
+        ToDoubleFunction<double[]> decibels =
+                point -> RateBounds.decibels(point[1], bound.applyAsDouble(point[0]));
+        families.forEach((name, points) -> addFamily(chart, name, points, decibels));
+        return chart;
     }
 
-    private static void addFamily(XYChart chart, String name, List<double[]> points) {
+    private static XYChart chart(String title, String y, int width) {
+        return new XYChartBuilder()
+                .width(width)
+                .height(HEIGHT)
+                .title(title)
+                .xAxisTitle("bits per entry")
+                .yAxisTitle(y)
+                .theme(Styler.ChartTheme.Matlab)
+                .build();
+    }
+
+    private static void addFamily(
+            XYChart chart, String name, List<double[]> points, ToDoubleFunction<double[]> value) {
         double[] rates = points.stream().mapToDouble(point -> point[0]).toArray();
-        double[] values = points.stream().mapToDouble(point -> point[1]).toArray();
-        XYSeries series = chart.addSeries(name, rates, values);
+        XYSeries series =
+                chart.addSeries(name, rates, points.stream().mapToDouble(value).toArray());
         if (points.size() == 1) {
             series.setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
         }

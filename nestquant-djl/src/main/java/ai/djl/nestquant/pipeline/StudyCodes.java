@@ -2,8 +2,11 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.nestquant.codec.AbsmaxQuantizer;
 import ai.djl.nestquant.codec.ClippedQuantizer;
+import ai.djl.nestquant.codec.Ladder;
 import ai.djl.nestquant.codec.MxFp4Quantizer;
 import ai.djl.nestquant.codec.NvFp4Quantizer;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.codec.Q4ZeroQuantizer;
 import ai.djl.nestquant.lattice.CoarseLattice;
 import ai.djl.nestquant.lattice.GossetLattice;
@@ -33,6 +36,7 @@ final class StudyCodes {
         codes.addAll(lattices(CoarseLattice.DUAL_CHECKERBOARD, WORD_RATIOS, 4, 8));
         codes.addAll(lattices(CoarseLattice.GOSSET_FIXED, WORD_RATIOS, 4));
         codes.addAll(lattices(CoarseLattice.CUBE, WORD_RATIOS, 4));
+        codes.add(ladder());
         codes.addAll(uniform(columns));
         codes.addAll(formats());
         return codes;
@@ -44,6 +48,7 @@ final class StudyCodes {
         codes.addAll(lattices(CoarseLattice.GOSSET, RATIOS, 4));
         codes.addAll(lattices(CoarseLattice.DUAL_CHECKERBOARD, WORD_RATIOS, 8));
         codes.addAll(lattices(CoarseLattice.GOSSET_FIXED, WORD_RATIOS, 4));
+        codes.add(ladder());
         codes.addAll(uniform(columns));
         codes.addAll(formats());
         return codes;
@@ -67,6 +72,18 @@ final class StudyCodes {
             }
         }
         return codes;
+    }
+
+    /** The product's code, with its row scale at the Gaussian unit instead of searched for. */
+    static StudyCode ladder() {
+        VoronoiCode code = PackedMatrixEncoder.CODE;
+        Ladder ladder = PackedMatrix.LADDER;
+        return new StudyCode(
+                "integer ladder",
+                code.name() + " ladder",
+                ladder.size(),
+                GossetLattice.DIMENSION,
+                new LatticeRows(code, ladder.betas(), ladder.unit()));
     }
 
     /** Uniform integers, one scale per row or per 32 entries. */
