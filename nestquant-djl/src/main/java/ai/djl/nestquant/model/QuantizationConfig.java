@@ -9,24 +9,27 @@ import java.util.regex.Pattern;
  *
  * <p>The text is a preset, {@code none} or {@code w4}, optionally followed by {@code ,exclude=NAME}
  * once for each layer that stays float; {@code *} in a name matches anything, as in {@code
- * w4,exclude=lm_head,exclude=*.down_proj}. Immutable and safe for concurrent use.
+ * w4,exclude=lm_head,exclude=*.down_proj}, and by {@code ,balance=off}. Immutable and safe for
+ * concurrent use.
  *
  * @param weights true if the weights of Linear blocks are coded (4.25 bits each)
+ * @param balance whether channels are balanced before the rotation where weights are coded
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
-public record QuantizationConfig(boolean weights, List<String> excluded) {
+public record QuantizationConfig(boolean weights, boolean balance, List<String> excluded) {
 
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
 
     /** Everything stays float. */
-    public static final QuantizationConfig NONE = new QuantizationConfig(false, List.of());
+    public static final QuantizationConfig NONE = new QuantizationConfig(false, true, List.of());
 
     /** Weights on 16·E8 with the ladder 3:4:5:7, 4.25 bits each. */
-    public static final QuantizationConfig W4 = new QuantizationConfig(true, List.of());
+    public static final QuantizationConfig W4 = new QuantizationConfig(true, true, List.of());
 
     private static final String KNOWN =
-            "known are none and w4, each optionally followed by ,exclude=NAME";
+            "known are none and w4, each optionally followed by"
+                    + " ,balance=off and ,exclude=NAME";
 
     /** Makes the list of exclusions immutable. */
     public QuantizationConfig {
@@ -50,8 +53,13 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
                             throw new IllegalArgumentException(
                                     "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
                 };
+        boolean balance = true;
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
+            if (parts[i].equals("balance=on") || parts[i].equals("balance=off")) {
+                balance = parts[i].equals("balance=on");
+                continue;
+            }
             String[] option = parts[i].split("=", 2);
             if (!option[0].equals("exclude") || option.length != 2 || option[1].isEmpty()) {
                 throw new IllegalArgumentException(
@@ -64,7 +72,7 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
             }
             excluded.add(option[1]);
         }
-        return new QuantizationConfig(weights, excluded);
+        return new QuantizationConfig(weights, balance, excluded);
     }
 
     /**
@@ -75,6 +83,15 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
      */
     public boolean quantizes(String name) {
         return weights && excluded.stream().noneMatch(pattern -> matches(pattern, name));
+    }
+
+    /**
+     * Tells whether a calibration text is needed to load a model.
+     *
+     * @return true if weights are coded and balanced before
+     */
+    public boolean balances() {
+        return weights && balance;
     }
 
     private static boolean matches(String pattern, String name) {
@@ -90,6 +107,7 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder(weights ? "w4" : "none");
+        text.append(balance ? "" : ",balance=off");
         excluded.forEach(name -> text.append(",exclude=").append(name));
         return text.toString();
     }
