@@ -48,7 +48,14 @@ public class CommandLineTest {
     @Test
     public void generatePrintsOneJsonObjectWithTheAgreedKeys() throws Exception {
         Result result =
-                run("generate", "--json", "--prompt", "Once upon a time", "--max-tokens", 16);
+                run(
+                        "generate",
+                        "--json",
+                        "--greedy",
+                        "--prompt",
+                        "Once upon a time",
+                        "--max-tokens",
+                        16);
         JsonObject json = result.json();
         Assert.assertEquals(
                 json.keySet(),

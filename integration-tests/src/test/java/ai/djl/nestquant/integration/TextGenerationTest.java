@@ -82,7 +82,7 @@ public class TextGenerationTest {
         Criteria<String, GeneratedText> criteria =
                 criteria(directory)
                         .optOption("quantization", "none")
-                        .optArgument("maxNewTokens", 64)
+                        .optArgument("maxNewTokens", 32)
                         .build();
         try (ZooModel<String, GeneratedText> model = criteria.loadModel();
                 Predictor<String, GeneratedText> predictor = model.newPredictor()) {
@@ -90,7 +90,7 @@ public class TextGenerationTest {
                 JsonObject golden = element.getAsJsonObject();
                 List<Integer> expected = ids(golden.getAsJsonArray("ids"));
                 int decisive = golden.get(DECISIVE_TOKENS).getAsInt();
-                Assert.assertTrue(decisive > 8, "the reference is decisive for " + decisive);
+                Assert.assertTrue(decisive > 4, "the reference is decisive for " + decisive);
                 List<Integer> actual =
                         predictor.predict(golden.get("prompt").getAsString()).tokenIds();
                 int compared = Math.min(decisive, actual.size());

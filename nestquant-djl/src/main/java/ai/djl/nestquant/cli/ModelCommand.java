@@ -64,7 +64,10 @@ abstract class ModelCommand<R> implements Callable<Integer> {
     @Option(names = VERBOSE, description = "print the stack trace of an error")
     private boolean verbose;
 
-    @Option(names = "--help", usageHelp = true, description = "print this help")
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "print this help")
     private boolean help;
 
     /** {@inheritDoc} */

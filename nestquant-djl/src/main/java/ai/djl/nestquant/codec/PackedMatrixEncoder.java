@@ -128,6 +128,31 @@ public final class PackedMatrixEncoder {
         }
     }
 
+    /**
+     * Encodes one row with the best scale, leaving the other rows of its tile as they are: for
+     * matrices that grow, such as a KV cache. Calls for rows of one tile must not overlap.
+     *
+     * @param row the row, 0 to rows − 1
+     * @param entries holds the row
+     * @param offset index of its first entry
+     * @param stats receives the distortion
+     * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
+     */
+    public void encodeRow(int row, float[] entries, int offset, DistortionStats stats) {
+        int keep = ~(3 << 2 * (row % PackedMatrix.TILE_ROWS));
+        for (int block = 0; block < matrix.blocks(); block++) {
+            int index = matrix.betaIndex(row / PackedMatrix.TILE_ROWS, block);
+            betas.put(index, betas.get(index) & keep);
+        }
+        BlockEncoder encoder =
+                new BlockEncoder(CODE, PackedMatrix.LADDER.betas(), BetaPolicy.BEST_FIT);
+        double norm = RowChecks.squaredNorm(entries, offset, matrix.columns());
+        int exponent =
+                new RowScaleSearch(encoder, matrix.tensorScale())
+                        .bestExponent(entries, offset, matrix.columns(), norm);
+        writeRow(row, entries, offset, exponent, norm, encoder, stats);
+    }
+
     private void writeRow(
             int row,
             float[] entries,

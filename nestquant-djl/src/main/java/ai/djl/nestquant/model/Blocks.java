@@ -7,6 +7,7 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.Arrays;
 
 /** Small helpers shared by the blocks of this package. */
 final class Blocks {
@@ -44,5 +45,20 @@ final class Blocks {
     static NDArray apply(
             Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
         return block.forward(store, new NDList(x), false, params).singletonOrThrow();
+    }
+
+    /** Runs several blocks on one input; packed ones rotate and code it only once. */
+    static NDArray[] applyAll(
+            ParameterStore store, NDArray x, PairList<String, Object> params, Block... blocks) {
+        boolean packed = Arrays.stream(blocks).allMatch(NestQuantLinear.class::isInstance);
+        float[] coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
+        NDArray[] outputs = new NDArray[blocks.length];
+        for (int i = 0; i < blocks.length; i++) {
+            outputs[i] =
+                    packed
+                            ? ((NestQuantLinear) blocks[i]).multiply(store, x, coded)
+                            : apply(blocks[i], store, x, params);
+        }
+        return outputs;
     }
 }

@@ -24,6 +24,7 @@ public final class CausalLmLoader {
     private final ModelConfig config;
     private final Checkpoint checkpoint;
     private final NDManager manager;
+    private final QuantizationConfig quantization;
     private final BlockTransformer transformer;
 
     private CausalLmLoader(
@@ -34,6 +35,7 @@ public final class CausalLmLoader {
         this.config = config;
         this.checkpoint = checkpoint;
         this.manager = manager;
+        this.quantization = quantization;
         transformer = new BlockTransformer(quantization, manager);
     }
 
@@ -68,7 +70,7 @@ public final class CausalLmLoader {
             Block linear = linear("lm_head", config.vocabularySize(), config.hiddenSize(), false);
             head = transformer.transform("lm_head", linear);
         }
-        return new CausalLm(config, embedding, layers, norm, head);
+        return new CausalLm(config, quantization, embedding, layers, norm, head);
     }
 
     private Block layer(int index) throws IOException, MalformedModelException {

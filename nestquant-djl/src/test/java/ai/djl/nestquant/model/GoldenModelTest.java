@@ -72,7 +72,7 @@ public class GoldenModelTest {
             long[] ids = ids(sequence(1).getAsJsonArray("input_ids"));
             int vocabulary = model.config().vocabularySize();
             float[] logits = new float[reference.length];
-            try (KvCache cache = new KvCache(model.config(), manager, ids.length)) {
+            try (KvCache cache = model.newCache(manager, ids.length)) {
                 int prompt = 5; // a prompt in one pass, then steps
                 float[] first = logits(model, manager, Arrays.copyOf(ids, prompt), cache);
                 System.arraycopy(first, 0, logits, 0, first.length);
