@@ -20,7 +20,12 @@ import picocli.CommandLine.ParameterException;
 @Command(
         name = Main.NAME,
         description = "Runs HuggingFace language models with weights on nested Gosset lattices.",
-        subcommands = {GenerateCommand.class, PerplexityCommand.class, InfoCommand.class},
+        subcommands = {
+            GenerateCommand.class,
+            PerplexityCommand.class,
+            InfoCommand.class,
+            StudyCommand.class
+        },
         synopsisSubcommandLabel = "COMMAND",
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class)
