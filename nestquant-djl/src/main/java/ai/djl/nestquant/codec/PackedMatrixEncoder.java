@@ -115,9 +115,11 @@ public final class PackedMatrixEncoder {
         for (int block = 0; block < matrix.blocks(); block++) {
             betas.put(matrix.betaIndex(tile, block), 0);
         }
-        BlockEncoder encoder =
-                new BlockEncoder(CODE, PackedMatrix.LADDER.betas(), BetaPolicy.BEST_FIT);
-        RowScaleSearch search = new RowScaleSearch(encoder, matrix.tensorScale());
+        BetaSet steps = PackedMatrix.LADDER.betas();
+        BlockEncoder encoder = new BlockEncoder(CODE, steps, BetaPolicy.INNER_FIT);
+        RowScaleSearch search =
+                new RowScaleSearch(
+                        new BlockEncoder(CODE, steps, BetaPolicy.BEST_FIT), matrix.tensorScale());
         for (int row = firstRow; row < end; row++) {
             int start = offset + (row - firstRow) * columns;
             double norm = RowChecks.squaredNorm(entries, start, columns);

@@ -5,8 +5,8 @@ package ai.djl.nestquant.codec;
  * error.
  *
  * <p>All exponents around the Gaussian unit are tried, because the error of a row is no smooth
- * function of its scale: that roughness is what the search gains from. Where blocks overload at the
- * coarse end of that window, the search goes on to coarser scales while they improve.
+ * function of its scale: that roughness is what the search gains from. Where the best of them
+ * cannot hold all blocks, the search goes on to coarser scales until one can.
  *
  * <p>Holds scratch through its encoder: one instance per thread.
  */
@@ -21,6 +21,7 @@ final class RowScaleSearch {
     private final BlockEncoder encoder;
     private final float tensorScale;
     private double least;
+    private boolean leastOverloads;
 
     RowScaleSearch(BlockEncoder encoder, float tensorScale) {
         this.encoder = encoder;
@@ -45,9 +46,9 @@ final class RowScaleSearch {
         for (int e = coarsest; e <= finest; e++) {
             best = improves(e, entries, start, columns) ? e : best;
         }
-        while (best == coarsest && coarsest > 0) {
-            coarsest--;
-            best = improves(coarsest, entries, start, columns) ? coarsest : best;
+        // the best so far shortens blocks: a scale that covers more of them may be better
+        for (int e = coarsest - 1; e >= 0 && leastOverloads; e--) {
+            best = improves(e, entries, start, columns) ? e : best;
         }
         return best;
     }
@@ -55,11 +56,16 @@ final class RowScaleSearch {
     private boolean improves(int exponent, float[] entries, int start, int columns) {
         encoder.setRowScale(PackedMatrix.rowScale(tensorScale, exponent));
         double error = 0;
+        boolean overloads = false;
         for (int i = 0; i < columns && error < least; i += PackedMatrix.BLOCK) {
             error += encoder.encode(entries, start + i);
+            overloads |= encoder.overloaded();
         }
         boolean improves = error < least;
-        least = improves ? error : least;
+        if (improves) {
+            least = error;
+            leastOverloads = overloads;
+        }
         return improves;
     }
 

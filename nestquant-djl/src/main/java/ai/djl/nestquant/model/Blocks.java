@@ -41,9 +41,10 @@ final class Blocks {
         return linear;
     }
 
-    /** Runs a block that has one input and one output. */
+    /** Runs a block that has one input and one output, under the eyes of a calibration pass. */
     static NDArray apply(
             Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
+        InputStatistics.observe(block, x, params);
         return block.forward(store, new NDList(x), false, params).singletonOrThrow();
     }
 

@@ -93,6 +93,15 @@ public record QuantizationConfig(
         return weightBits > 0 && excluded.stream().noneMatch(pattern -> matches(pattern, name));
     }
 
+    /**
+     * Tells whether a calibration text is needed to load a model.
+     *
+     * @return true if weights are coded and balanced before
+     */
+    public boolean balances() {
+        return weightBits > 0 && balance;
+    }
+
     private static boolean matches(String pattern, String name) {
         String regex = Pattern.quote(pattern).replace("*", "\\E.*\\Q");
         return name.matches(regex);
