@@ -5,7 +5,6 @@ import ai.djl.nestquant.engine.EmbeddedModel;
 import ai.djl.nestquant.model.WeightSummary;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
-
 import java.nio.file.Path;
 
 /** Answers one prompt with the float model and with the quantised one. */

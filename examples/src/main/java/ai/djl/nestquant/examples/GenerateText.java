@@ -4,7 +4,6 @@ import ai.djl.inference.Predictor;
 import ai.djl.nestquant.engine.EmbeddedModel;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
-
 import java.nio.file.Path;
 
 /** Continues a prompt with a model whose weights are on lattice codes. */

@@ -5,7 +5,6 @@ import ai.djl.nestquant.engine.EmbeddedModel;
 import ai.djl.nestquant.engine.GeneratedText;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
-
 import java.nio.file.Path;
 
 /** Prints text as it is generated, with sampling, and stops in the middle of it. */

@@ -3,13 +3,11 @@ package ai.djl.nestquant.integration;
 import ai.djl.inference.Predictor;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
-
-import org.testng.Assert;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.testng.Assert;
+import org.testng.annotations.Test;
 
 /** Bad input gets one error that says what is wrong and what to do. */
 public class BadInputTest {
@@ -46,7 +44,7 @@ public class BadInputTest {
         assertRefused(
                 criteria(TestModels.demo()).optOption("quantization", "w5").build(),
                 "w5",
-                "known are none and w4");
+                "known are none, w4");
     }
 
     @Test

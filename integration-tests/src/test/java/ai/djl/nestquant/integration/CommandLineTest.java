@@ -1,12 +1,7 @@
 package ai.djl.nestquant.integration;
 
 import ai.djl.util.JsonUtils;
-
 import com.google.gson.JsonObject;
-
-import org.testng.Assert;
-import org.testng.annotations.Test;
-
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,6 +9,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.testng.Assert;
+import org.testng.annotations.Test;
 
 /** The command line, run as a user runs it. */
 public class CommandLineTest {
@@ -51,7 +48,14 @@ public class CommandLineTest {
     @Test
     public void generatePrintsOneJsonObjectWithTheAgreedKeys() throws Exception {
         Result result =
-                run("generate", "--json", "--prompt", "Once upon a time", "--max-tokens", 16);
+                run(
+                        "generate",
+                        "--json",
+                        "--greedy",
+                        "--prompt",
+                        "Once upon a time",
+                        "--max-tokens",
+                        16);
         JsonObject json = result.json();
         Assert.assertEquals(
                 json.keySet(),
@@ -168,7 +172,9 @@ public class CommandLineTest {
                         "bitsPerWeight",
                         "weightBytes",
                         "kernels",
-                        "layers"));
+                        "layers",
+                        "kvBytesPerToken",
+                        "kvBytes"));
         Assert.assertEquals(json.get("parameters").getAsLong(), 2_755_008);
         Assert.assertEquals(json.get("layers").getAsInt(), 6);
     }

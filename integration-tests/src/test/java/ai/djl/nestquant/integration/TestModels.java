@@ -1,14 +1,11 @@
 package ai.djl.nestquant.integration;
 
 import ai.djl.util.JsonUtils;
-
 import com.google.gson.JsonObject;
-
-import org.testng.SkipException;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.testng.SkipException;
 
 /** Finds the models, texts and reference outputs that tests need. */
 final class TestModels {

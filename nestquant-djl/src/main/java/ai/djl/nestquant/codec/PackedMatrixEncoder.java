@@ -93,34 +93,46 @@ public final class PackedMatrixEncoder {
     public void encodeTile(int tile, float[] entries, int offset, DistortionStats stats) {
         int firstRow = tile * PackedMatrix.TILE_ROWS;
         int end = Math.min(matrix.rows(), firstRow + PackedMatrix.TILE_ROWS);
-        int columns = matrix.columns();
-        for (int block = 0; block < matrix.blocks(); block++) {
-            betas.put(matrix.betaIndex(tile, block), 0);
-        }
-        RowEncoder encoder =
-                new RowEncoder(
-                        CODE,
-                        PackedMatrix.LADDER.betas(),
-                        matrix.tensorScale(),
-                        RowEncoder.SCALE_WINDOW);
+        RowEncoder encoder = newRowEncoder();
         for (int row = firstRow; row < end; row++) {
-            int start = offset + (row - firstRow) * columns;
-            int lane = row;
-            int exponent =
-                    encoder.encode(
-                            entries,
-                            start,
-                            columns,
-                            (block, point, index) -> put(lane, block, point, index),
-                            stats);
-            rowScales.put(row, (byte) exponent);
+            encodeRow(encoder, row, entries, offset + (row - firstRow) * matrix.columns(), stats);
         }
     }
 
-    private void put(int row, int block, int[] point, int betaIndex) {
-        words.put(matrix.wordIndex(row, block), NibbleWord.pack(point));
-        int index = matrix.betaIndex(row / PackedMatrix.TILE_ROWS, block);
+    /**
+     * Encodes one row with the best scale, leaving the other rows of its tile as they are: for
+     * matrices that grow, such as a KV cache. Calls for rows of one tile must not overlap.
+     *
+     * @param row the row, 0 to rows − 1
+     * @param entries holds the row
+     * @param offset index of its first entry
+     * @param stats receives the distortion
+     * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
+     */
+    public void encodeRow(int row, float[] entries, int offset, DistortionStats stats) {
+        encodeRow(newRowEncoder(), row, entries, offset, stats);
+    }
+
+    private RowEncoder newRowEncoder() {
+        return new RowEncoder(
+                CODE, PackedMatrix.LADDER.betas(), matrix.tensorScale(), RowEncoder.SCALE_WINDOW);
+    }
+
+    private void encodeRow(
+            RowEncoder encoder, int row, float[] entries, int offset, DistortionStats stats) {
+        int tile = row / PackedMatrix.TILE_ROWS;
         int shift = 2 * (row % PackedMatrix.TILE_ROWS);
-        betas.put(index, betas.get(index) | betaIndex << shift);
+        int exponent =
+                encoder.encode(
+                        entries,
+                        offset,
+                        matrix.columns(),
+                        (block, point, step) -> {
+                            words.put(matrix.wordIndex(row, block), NibbleWord.pack(point));
+                            int index = matrix.betaIndex(tile, block);
+                            betas.put(index, betas.get(index) & ~(3 << shift) | step << shift);
+                        },
+                        stats);
+        rowScales.put(row, (byte) exponent);
     }
 }

@@ -7,7 +7,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.KvCache;
 import ai.djl.training.ParameterStore;
-
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -64,14 +63,11 @@ final class Generation implements AutoCloseable {
         }
         long wanted = (long) prompt.length + parameters.maxNewTokens();
         manager = parent.newSubManager();
-        cache = new KvCache(model.config(), manager, (int) Math.min(positions, wanted));
+        cache = model.newCache(manager, (int) Math.min(positions, wanted));
         store = new ParameterStore(manager, false);
         sampler = new Sampler(parameters);
         sampler.accept(prompt);
         stream = new TokenStream(tokenizer, parameters.stopStrings(), prompt);
-        if (parameters.maxNewTokens() == 0) {
-            finishReason = FinishReason.LENGTH;
-        }
     }
 
     /** Computes one token; returns the text that is certain now, which may be empty. */

@@ -98,19 +98,7 @@ public final class GenerationParameters {
      */
     public static GenerationParameters parse(
             Map<String, ?> arguments, Set<String> otherKeys, GenerationConfig defaults) {
-        Builder builder = builder(defaults);
-        arguments.forEach(
-                (key, value) -> {
-                    if (KEYS.contains(key)) {
-                        builder.set(key, value);
-                    } else if (!otherKeys.contains(key)) {
-                        Set<String> known = new TreeSet<>(KEYS);
-                        known.addAll(otherKeys);
-                        throw new IllegalArgumentException(
-                                "unknown argument \"" + key + "\"; known are " + known);
-                    }
-                });
-        return builder.build();
+        return builder(defaults).optArguments(arguments, otherKeys).build();
     }
 
     /**
@@ -343,6 +331,29 @@ public final class GenerationParameters {
          */
         public Builder optIgnoreEos(boolean ignoreEos) {
             this.ignoreEos = ignoreEos;
+            return this;
+        }
+
+        /**
+         * Sets what a map of DJL arguments says, see {@link GenerationParameters#parse}.
+         *
+         * @param arguments the arguments
+         * @param otherKeys keys of the map that are somebody else's
+         * @return this builder
+         * @throws IllegalArgumentException if a key is unknown or a value is not valid
+         */
+        public Builder optArguments(Map<String, ?> arguments, Set<String> otherKeys) {
+            arguments.forEach(
+                    (key, value) -> {
+                        if (KEYS.contains(key)) {
+                            set(key, value);
+                        } else if (!otherKeys.contains(key)) {
+                            Set<String> known = new TreeSet<>(KEYS);
+                            known.addAll(otherKeys);
+                            throw new IllegalArgumentException(
+                                    "unknown argument \"" + key + "\"; known are " + known);
+                        }
+                    });
             return this;
         }
 

@@ -5,7 +5,6 @@ import ai.djl.repository.Repository;
 import ai.djl.repository.RepositoryFactory;
 import ai.djl.repository.SimpleRepository;
 import ai.djl.util.Utils;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;

@@ -6,7 +6,6 @@ import ai.djl.nestquant.model.CausalLmLoader;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nn.Block;
 import ai.djl.nn.BlockFactory;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -38,8 +37,10 @@ public final class NestQuantBlockFactory implements BlockFactory {
         Object text = arguments.get(QuantizationConfig.OPTION);
         QuantizationConfig quantization =
                 text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
+        long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
         try {
-            return CausalLmLoader.load(modelPath, quantization, model.getNDManager());
+            return CausalLmLoader.load(
+                    modelPath, quantization, calibrationIds, model.getNDManager());
         } catch (MalformedModelException e) {
             throw new IOException(e.getMessage(), e);
         }

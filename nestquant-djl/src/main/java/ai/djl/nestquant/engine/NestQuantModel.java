@@ -6,7 +6,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.nestquant.model.CausalLmLoader;
 import ai.djl.nestquant.model.QuantizationConfig;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -46,7 +45,9 @@ public final class NestQuantModel extends BaseModel {
                             + " does not exist: a HuggingFace model directory holds config.json,"
                             + " tokenizer.json and *.safetensors");
         }
-        block = CausalLmLoader.load(modelDir, quantization(options), manager);
+        QuantizationConfig quantization = quantization(options);
+        long[] calibrationIds = CalibrationText.tokenIds(modelDir, quantization);
+        block = CausalLmLoader.load(modelDir, quantization, calibrationIds, manager);
         wasLoaded = true;
     }
 

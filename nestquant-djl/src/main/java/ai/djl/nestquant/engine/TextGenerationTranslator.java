@@ -4,7 +4,6 @@ import ai.djl.inference.streaming.StreamingTranslator;
 import ai.djl.ndarray.NDList;
 import ai.djl.translate.Batchifier;
 import ai.djl.translate.TranslatorContext;
-
 import java.util.function.Function;
 import java.util.stream.Stream;
 

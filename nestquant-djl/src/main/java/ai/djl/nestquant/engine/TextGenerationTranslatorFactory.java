@@ -13,9 +13,7 @@ import ai.djl.translate.Translator;
 import ai.djl.translate.TranslatorFactory;
 import ai.djl.util.JsonUtils;
 import ai.djl.util.Pair;
-
 import com.google.gson.JsonParseException;
-
 import java.io.Serializable;
 import java.lang.reflect.Type;
 import java.util.HashMap;

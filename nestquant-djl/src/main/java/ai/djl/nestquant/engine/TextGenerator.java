@@ -7,7 +7,6 @@ import ai.djl.nestquant.checkpoint.GenerationConfig;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.translate.TranslateException;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;

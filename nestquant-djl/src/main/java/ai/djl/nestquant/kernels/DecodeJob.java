@@ -64,31 +64,34 @@ final class DecodeJob implements WorkerPool.Job {
         }
     }
 
+    /** The integers m·y of all ladder indices and offset coordinates, float [4][64]. */
+    private static final float[] VALUES = new float[4 * 64];
+
+    static {
+        for (int v = 0; v < VALUES.length; v++) {
+            VALUES[v] = LeaderLanes.STEPS[v >> 6] * ((v & 63) - LeaderLanes.OFFSET);
+        }
+    }
+
     private static final class Scratch {
         final LeaderLanes lanes = new LeaderLanes();
         final int[] betas = new int[LeaderLanes.BLOCKS];
         final float[] floats = new float[8 * LeaderLanes.BLOCKS];
 
-        /** The floats of every ladder index and offset coordinate, [4][64], for one row. */
-        private final float[] values = new float[4 * 64];
-
         /** Writes a row's decoded blocks to {@link #floats}. */
         void row(int i, float scale, int count) {
-            for (int v = 0; v < values.length; v++) {
-                values[v] = LeaderLanes.STEPS[v >> 6] * ((v & 63) - LeaderLanes.OFFSET) * scale;
-            }
             for (int b = 0; b < count; b++) {
                 int step = (betas[b] >>> 2 * i & 3) << 6;
-                write(lanes.low[ROWS * b + i], step, 8 * b);
-                write(lanes.high[ROWS * b + i], step, 8 * b + 4);
+                write(lanes.low[ROWS * b + i], step, scale, 8 * b);
+                write(lanes.high[ROWS * b + i], step, scale, 8 * b + 4);
             }
         }
 
-        private void write(int bytes, int step, int at) {
-            floats[at] = values[step | bytes & 63];
-            floats[at + 1] = values[step | bytes >>> 8 & 63];
-            floats[at + 2] = values[step | bytes >>> 16 & 63];
-            floats[at + 3] = values[step | bytes >>> 24];
+        private void write(int bytes, int step, float scale, int at) {
+            floats[at] = scale * VALUES[step | bytes & 63];
+            floats[at + 1] = scale * VALUES[step | bytes >>> 8 & 63];
+            floats[at + 2] = scale * VALUES[step | bytes >>> 16 & 63];
+            floats[at + 3] = scale * VALUES[step | bytes >>> 24 & 63];
         }
     }
 }

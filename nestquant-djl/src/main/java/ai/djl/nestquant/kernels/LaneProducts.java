@@ -18,6 +18,7 @@ final class LaneProducts {
     private final int[] start = new int[LANES];
 
     private final int[] dots = new int[LANES];
+    private final RowSums rows = new RowSums();
 
     /**
      * Spreads a piece of the vector over the lanes.
@@ -30,17 +31,12 @@ final class LaneProducts {
         for (int b = 0; b < blocks; b++) {
             int sum = 0;
             for (int j = 0; j < 8; j++) {
-                int v = fixed[8 * (block + b) + j];
-                sum += v;
-                fill(entries[j], b * ROWS, v);
+                sum += fixed[8 * (block + b) + j];
             }
-            fill(start, b * ROWS, -LeaderLanes.OFFSET * sum);
+            Lanes.fill(start, ROWS * b, -LeaderLanes.OFFSET * sum);
         }
-    }
-
-    private static void fill(int[] array, int from, int value) {
-        for (int i = 0; i < ROWS; i++) {
-            array[from + i] = value;
+        for (int j = 0; j < 8; j++) {
+            spread(fixed, 8 * block + j, blocks, entries[j]);
         }
     }
 
@@ -60,9 +56,7 @@ final class LaneProducts {
         highPair(n, lanes.low, x[2], x[3], dots);
         lowPair(n, lanes.high, x[4], x[5], dots, dots);
         highPair(n, lanes.high, x[6], x[7], dots);
-        for (int i = 0; i < ROWS; i++) {
-            sums[offset + i] += row(dots, i, blocks, betas);
-        }
+        rows.add(dots, blocks, betas, sums, offset);
     }
 
     /** Products with bytes 0 and 1; two per loop, because JDK 17 does not vectorise four. */
@@ -81,11 +75,9 @@ final class LaneProducts {
         }
     }
 
-    private static long row(int[] dots, int i, int blocks, int[] betas) {
-        long sum = 0;
+    private static void spread(int[] fixed, int from, int blocks, int[] lanes) {
         for (int b = 0; b < blocks; b++) {
-            sum += (long) dots[ROWS * b + i] * LeaderLanes.STEPS[betas[b] >>> 2 * i & 3];
+            Lanes.fill(lanes, ROWS * b, fixed[from + 8 * b]);
         }
-        return sum;
     }
 }

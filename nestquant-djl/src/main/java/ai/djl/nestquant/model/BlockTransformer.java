@@ -6,12 +6,13 @@ import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.core.Linear;
 
 /**
- * Maps a block tree to one whose {@link Linear} blocks hold packed lattice codes.
+ * Maps a block tree to one whose {@link Linear} blocks hold packed lattice codes and whose
+ * attention blocks keep their keys and values on codes, as far as the configuration says.
  *
  * <p>Walks {@link SequentialBlock}s and {@link TransformableBlock}s; other blocks are returned as
  * they are. The float weights of a replaced block are freed at once, so the tree that went in must
- * not be used afterwards and peak memory stays below the float tree plus one packed block. Not
- * safe for concurrent use.
+ * not be used afterwards and peak memory stays below the float tree plus one packed block. Not safe
+ * for concurrent use.
  */
 public final class BlockTransformer {
 
@@ -40,6 +41,10 @@ public final class BlockTransformer {
         if (block instanceof Linear linear) {
             return config.quantizes(name) ? replace(name, linear) : block;
         }
+        if (block instanceof RotaryAttention attention && config.cacheBits() > 0) {
+            return NestQuantAttention.replace(
+                    attention, manager, (child, b) -> transform(name + "." + child, b));
+        }
         if (block instanceof TransformableBlock composite) {
             return composite.withChildren((child, b) -> transform(name + "." + child, b));
         }
@@ -55,7 +60,8 @@ public final class BlockTransformer {
     }
 
     private Block replace(String name, Linear linear) {
-        NestQuantLinear packed = NestQuantLinear.encode(name, linear, manager);
+        NestQuantLinear packed =
+                NestQuantLinear.encode(name, linear, config.activationBits(), manager);
         linear.clear();
         return packed;
     }

@@ -7,6 +7,7 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.Arrays;
 
 /** Small helpers shared by the blocks of this package. */
 final class Blocks {
@@ -40,9 +41,25 @@ final class Blocks {
         return linear;
     }
 
-    /** Runs a block that has one input and one output. */
+    /** Runs a block that has one input and one output, under the eyes of a calibration pass. */
     static NDArray apply(
             Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
+        InputStatistics.observe(block, x, params);
         return block.forward(store, new NDList(x), false, params).singletonOrThrow();
+    }
+
+    /** Runs several blocks on one input; packed ones rotate and code it only once. */
+    static NDArray[] applyAll(
+            ParameterStore store, NDArray x, PairList<String, Object> params, Block... blocks) {
+        boolean packed = Arrays.stream(blocks).allMatch(NestQuantLinear.class::isInstance);
+        float[] coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
+        NDArray[] outputs = new NDArray[blocks.length];
+        for (int i = 0; i < blocks.length; i++) {
+            outputs[i] =
+                    packed
+                            ? ((NestQuantLinear) blocks[i]).multiply(store, x, coded)
+                            : apply(blocks[i], store, x, params);
+        }
+        return outputs;
     }
 }

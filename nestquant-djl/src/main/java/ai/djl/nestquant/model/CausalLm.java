@@ -15,7 +15,6 @@ import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
@@ -32,6 +31,7 @@ import java.util.NoSuchElementException;
 public final class CausalLm extends AbstractBlock implements StreamingBlock {
 
     private final ModelConfig config;
+    private final QuantizationConfig quantization;
     private final RotaryEmbedding rotary;
     private final Parameter embedding;
     private final List<Block> layers;
@@ -42,6 +42,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * Constructs the model from its parts.
      *
      * @param config the configuration
+     * @param quantization what is coded; decides the kind of cache
      * @param embedding the embedding {@code [vocabulary][hidden]}; owned by the block from now on
      * @param layers the decoder layers, first to last
      * @param norm the final norm
@@ -49,8 +50,14 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      */
     @SuppressWarnings("this-escape")
     public CausalLm(
-            ModelConfig config, NDArray embedding, List<Block> layers, Block norm, Block head) {
+            ModelConfig config,
+            QuantizationConfig quantization,
+            NDArray embedding,
+            List<Block> layers,
+            Block norm,
+            Block head) {
         this.config = config;
+        this.quantization = quantization;
         this.layers = List.copyOf(layers);
         this.norm = norm;
         this.head = head;
@@ -75,6 +82,42 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      */
     public ModelConfig config() {
         return config;
+    }
+
+    /**
+     * Returns what is coded.
+     *
+     * @return the quantization
+     */
+    public QuantizationConfig quantization() {
+        return quantization;
+    }
+
+    /**
+     * Makes an empty cache of the kind that this model's attention blocks use.
+     *
+     * @param manager the parent of the cache's memory
+     * @param maxTokens the most tokens it may hold
+     * @return the cache; to be closed by the caller
+     */
+    public KvCache newCache(NDManager manager, int maxTokens) {
+        return quantization.cacheBits() > 0
+                ? new NestQuantKvCache(manager, config.layers(), maxTokens)
+                : new FloatKvCache(manager, config.layers(), maxTokens);
+    }
+
+    /**
+     * Returns what a token takes in the cache that {@link #newCache} makes: {@code 2 · layers ·
+     * kvHeads} head vectors. Room that a cache allocates ahead is not counted.
+     *
+     * @return bytes per token of one sequence
+     */
+    public double cacheBytesPerToken() {
+        double vector =
+                quantization.cacheBits() > 0
+                        ? NestQuantKvCache.bytesPerVector(config.headSize())
+                        : FloatKvCache.bytesPerVector(config.headSize());
+        return 2.0 * config.layers() * config.kvHeads() * vector;
     }
 
     /**
@@ -109,6 +152,12 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             KvCache cache,
             boolean lastOnly) {
         int tokens = checkedTokens(ids);
+        if (cache == null && quantization.cacheBits() > 0) {
+            // keys and values are coded in a single pass too
+            try (KvCache passing = newCache(ids.getManager(), tokens)) {
+                return logits(store, ids, attentionMask, passing, lastOnly);
+            }
+        }
         if (cache != null) {
             cache.reserve(tokens);
         }
@@ -194,7 +243,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             return Collections.emptyIterator(); // as predict does with an empty list
         }
         NDArray prompt = inputs.head();
-        KvCache cache = new KvCache(config, prompt.getManager(), config.maxPositions());
+        KvCache cache = newCache(prompt.getManager(), config.maxPositions());
         return new Iterator<>() {
             private NDArray ids = prompt;
 

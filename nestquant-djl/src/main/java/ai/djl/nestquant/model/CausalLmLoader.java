@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,17 +16,19 @@ import java.util.List;
 /**
  * Builds a {@link CausalLm} from a HuggingFace model directory.
  *
- * <p>Layers are read and transformed one after another, so that quantising needs no more memory
- * than the packed model and one float layer. Not safe for concurrent use.
+ * <p>Layers are read, balanced and transformed one after another, so that quantising needs no more
+ * memory than the packed model, one float layer and what a pass of the calibration text through it
+ * takes. Not safe for concurrent use.
  */
 public final class CausalLmLoader {
 
     private final ModelConfig config;
     private final Checkpoint checkpoint;
     private final NDManager manager;
+    private final QuantizationConfig quantization;
     private final BlockTransformer transformer;
 
-    private CausalLmLoader(
+    CausalLmLoader(
             ModelConfig config,
             Checkpoint checkpoint,
             NDManager manager,
@@ -35,11 +36,12 @@ public final class CausalLmLoader {
         this.config = config;
         this.checkpoint = checkpoint;
         this.manager = manager;
+        this.quantization = quantization;
         transformer = new BlockTransformer(quantization, manager);
     }
 
     /**
-     * Loads a model.
+     * Loads a model as its checkpoint has it, without balancing.
      *
      * @param directory the directory with config.json and safetensors files
      * @param quantization what to put on codes
@@ -50,29 +52,79 @@ public final class CausalLmLoader {
      */
     public static CausalLm load(Path directory, QuantizationConfig quantization, NDManager manager)
             throws IOException, MalformedModelException {
+        return load(directory, quantization, new long[0], manager);
+    }
+
+    /**
+     * Loads a model, balancing channels for a calibration text before they are coded.
+     *
+     * <p>Where weights are coded and {@link QuantizationConfig#balance} is on, the text runs
+     * through each float layer before that is balanced and coded. Of more than 1024 tokens, or more
+     * than the model has positions, only the first are used.
+     *
+     * @param directory the directory with config.json and safetensors files
+     * @param quantization what to put on codes
+     * @param calibrationIds a text of a few hundred tokens; empty or null for no balancing
+     * @param manager owns the weights, which live until it is closed
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     * @throws IllegalArgumentException if a token id is outside the vocabulary, or a weight is NaN
+     *     or infinite
+     */
+    public static CausalLm load(
+            Path directory,
+            QuantizationConfig quantization,
+            long[] calibrationIds,
+            NDManager manager)
+            throws IOException, MalformedModelException {
         ModelConfig config = ModelConfig.load(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            return new CausalLmLoader(config, checkpoint, manager, quantization).build();
+            return new CausalLmLoader(config, checkpoint, manager, quantization)
+                    .build(quantization.balances() ? calibrationIds : null);
         }
     }
 
-    private CausalLm build() throws IOException, MalformedModelException {
+    /**
+     * Builds the model.
+     *
+     * @param calibrationIds the text to balance for, or null or empty for no balancing
+     */
+    CausalLm build(long[] calibrationIds) throws IOException, MalformedModelException {
         NDArray embedding =
                 tensor("model.embed_tokens.weight", config.vocabularySize(), config.hiddenSize());
+        if (calibrationIds == null || calibrationIds.length == 0) {
+            return build(embedding, null);
+        }
+        try (CalibrationPass pass = new CalibrationPass(config, embedding, calibrationIds)) {
+            return build(embedding, pass);
+        }
+    }
+
+    private CausalLm build(NDArray embedding, CalibrationPass calibration)
+            throws IOException, MalformedModelException {
         List<Block> layers = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
-            layers.add(transformer.transform("model.layers." + i, layer(i)));
+            String name = "model.layers." + i;
+            DecoderLayer layer = layer(i);
+            if (calibration != null) {
+                calibration.balanceLayer(name, layer);
+            }
+            layers.add(transformer.transform(name, layer));
         }
         Block norm = norm("model.norm", config.hiddenSize());
         Block head = null;
         if (!config.tiedEmbeddings()) {
             Block linear = linear("lm_head", config.vocabularySize(), config.hiddenSize(), false);
+            if (calibration != null) {
+                calibration.balanceHead("lm_head", norm, linear);
+            }
             head = transformer.transform("lm_head", linear);
         }
-        return new CausalLm(config, embedding, layers, norm, head);
+        return new CausalLm(config, quantization, embedding, layers, norm, head);
     }
 
-    private Block layer(int index) throws IOException, MalformedModelException {
+    private DecoderLayer layer(int index) throws IOException, MalformedModelException {
         String name = "model.layers." + index + ".";
         return new DecoderLayer(
                 norm(name + "input_layernorm", config.hiddenSize()),

@@ -3,45 +3,20 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.checkpoint.ModelConfig;
 
 /**
- * The keys and values of the tokens seen so far, one pair of float arrays for each layer.
+ * The keys and values of the tokens seen so far, for every layer of a model.
  *
- * <p>Each array has the shape {@code [batch][kvHeads][capacity][headSize]}; the capacity doubles
- * when it is exhausted, up to the fixed maximum. A cache belongs to one sequence (or one batch of
- * sequences) and one thread at a time; closing it frees its native memory.
+ * <p>A cache belongs to one sequence (or one batch of sequences) and one thread at a time; closing
+ * it frees its native memory. Made by {@link CausalLm#newCache}.
  */
-public final class KvCache implements AutoCloseable {
+public abstract class KvCache implements AutoCloseable {
 
-    private static final int FIRST_CAPACITY = 64;
-
-    private final NDManager manager;
-    private final int heads;
-    private final int headSize;
     private final int maxTokens;
-    private final NDArray[] keys;
-    private final NDArray[] values;
     private int length;
 
-    /**
-     * Creates an empty cache.
-     *
-     * @param config the model's configuration
-     * @param manager the parent of the arrays
-     * @param maxTokens the most tokens the cache may hold
-     */
-    public KvCache(ModelConfig config, NDManager manager, int maxTokens) {
-        this.manager = manager.newSubManager();
-        this.manager.setName("kv-cache");
+    KvCache(int maxTokens) {
         this.maxTokens = maxTokens;
-        heads = config.kvHeads();
-        headSize = config.headSize();
-        keys = new NDArray[config.layers()];
-        values = new NDArray[config.layers()];
     }
 
     /**
@@ -49,7 +24,7 @@ public final class KvCache implements AutoCloseable {
      *
      * @return the number of tokens held
      */
-    public int length() {
+    public final int length() {
         return length;
     }
 
@@ -58,7 +33,7 @@ public final class KvCache implements AutoCloseable {
      *
      * @return the most tokens this cache may hold
      */
-    public int maxTokens() {
+    public final int maxTokens() {
         return maxTokens;
     }
 
@@ -67,27 +42,35 @@ public final class KvCache implements AutoCloseable {
      *
      * @return the bytes allocated
      */
-    public long bytes() {
-        long bytes = 0;
-        for (int layer = 0; layer < keys.length; layer++) {
-            if (keys[layer] != null) {
-                bytes += (keys[layer].size() + values[layer].size()) * Float.BYTES;
-            }
-        }
-        return bytes;
+    public abstract long bytes();
+
+    /** Forgets all tokens; the memory stays allocated for the next sequence. */
+    public final void reset() {
+        length = 0;
     }
 
+    /**
+     * Returns an independent copy, so that one prompt can be continued in several ways.
+     *
+     * @param manager the parent of the copy's memory
+     * @return the copy; to be closed by the caller
+     */
+    public final KvCache fork(NDManager manager) {
+        KvCache copy = copy(manager);
+        copy.length = length;
+        return copy;
+    }
+
+    abstract KvCache copy(NDManager manager);
+
     /** Checks that {@code tokens} more fit; called once for a pass, before any layer appends. */
-    void reserve(int tokens) {
+    final void reserve(int tokens) {
         if (length + (long) tokens > maxTokens) {
             throw new IllegalStateException(
-                    "the KV cache holds "
-                            + length
-                            + " tokens and "
-                            + tokens
-                            + " more exceed its maximum of "
-                            + maxTokens
-                            + "; shorten the prompt or generate fewer tokens");
+                    String.format(
+                            "the KV cache holds %d tokens and %d more exceed its maximum of %d;"
+                                    + " shorten the prompt or generate fewer tokens",
+                            length, tokens, maxTokens));
         }
     }
 
@@ -97,55 +80,24 @@ public final class KvCache implements AutoCloseable {
      * @param layer the layer
      * @param k new keys {@code [batch][kvHeads][tokens][headSize]}
      * @param v new values, same shape
-     * @return keys and values of all tokens, views attached to {@code k}'s manager
+     * @return keys and values of all tokens, attached to the manager of {@code k}
      */
-    NDList append(int layer, NDArray k, NDArray v) {
-        int tokens = Math.toIntExact(k.getShape().get(2));
-        int end = length + tokens;
-        keys[layer] = withCapacity(keys[layer], k.getShape().get(0), end);
-        values[layer] = withCapacity(values[layer], k.getShape().get(0), end);
-        NDIndex slot = tokens(length, end);
-        keys[layer].set(slot, k);
-        values[layer].set(slot, v);
-        NDIndex all = tokens(0, end);
-        NDArray allKeys = keys[layer].get(k.getManager(), all);
-        NDArray allValues = values[layer].get(k.getManager(), all);
-        return new NDList(allKeys, allValues);
-    }
+    abstract NDList append(int layer, NDArray k, NDArray v);
 
     /** Counts tokens as held once every layer has appended them. */
-    void advance(int tokens) {
+    final void advance(int tokens) {
         length += tokens;
     }
 
-    private static NDIndex tokens(int from, int to) {
-        return new NDIndex().addAllDim(2).addSliceDim(from, to).addAllDim();
-    }
-
-    private NDArray withCapacity(NDArray old, long batch, int tokens) {
-        int capacity = old == null ? 0 : Math.toIntExact(old.getShape().get(2));
-        if (old != null && old.getShape().get(0) != batch) {
+    /** Throws unless all calls bring the same number of sequences. */
+    static void checkBatch(long held, long given) {
+        if (held != given) {
             throw new IllegalStateException(
-                    "the KV cache holds a batch of "
-                            + old.getShape().get(0)
-                            + " sequences and was given "
-                            + batch);
+                    "the KV cache holds a batch of " + held + " sequences and was given " + given);
         }
-        if (tokens <= capacity) {
-            return old;
-        }
-        int grown = Math.min(maxTokens, Math.max(tokens, Math.max(FIRST_CAPACITY, 2 * capacity)));
-        NDArray array = manager.create(new Shape(batch, heads, grown, headSize), DataType.FLOAT32);
-        if (old != null) {
-            array.set(tokens(0, capacity), old);
-            old.close();
-        }
-        return array;
     }
 
-    /** Frees the arrays. */
+    /** Frees the memory. */
     @Override
-    public void close() {
-        manager.close();
-    }
+    public abstract void close();
 }

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
@@ -16,7 +17,6 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -42,47 +42,30 @@ public final class NestQuantLinear extends AbstractBlock {
     private final int inFeatures;
     private final int outFeatures;
     private final Rotation rotation;
-    private final Parameter words;
-    private final Parameter betas;
-    private final Parameter rowScales;
+    private final int activationBits;
+    private final PackedArrays codes;
     private final Parameter bias;
-    private final PackedMatrix matrix;
-    private final DistortionStats distortion;
+    private final DistortionStats distortion = new DistortionStats();
 
     @SuppressWarnings("this-escape")
-    private NestQuantLinear(NDManager manager, Shape shape, float tensorScale, NDArray biasArray) {
+    private NestQuantLinear(
+            NDManager manager,
+            Shape shape,
+            float tensorScale,
+            NDArray biasArray,
+            int activationBits) {
         outFeatures = Math.toIntExact(shape.get(0));
         inFeatures = Math.toIntExact(shape.get(1));
+        this.activationBits = activationBits;
         rotation = rotation(inFeatures);
-        distortion = new DistortionStats();
-        int columns = rotation.paddedLength();
-        long tiles = tiles(outFeatures);
-        long blocks = columns / PackedMatrix.BLOCK;
-        words = codes(manager, "words", new Shape(tiles, blocks, PackedMatrix.TILE_ROWS));
-        betas = codes(manager, "betas", new Shape(tiles, blocks));
-        rowScales =
-                addParameter(
-                        Blocks.parameter(
-                                "row_scales",
-                                Parameter.Type.OTHER,
-                                manager.zeros(new Shape(outFeatures), DataType.UINT8)));
+        codes = PackedArrays.allocate(manager, outFeatures, rotation.paddedLength(), tensorScale);
+        addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
+        addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
+        addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
         bias =
                 biasArray == null
                         ? null
                         : addParameter(Blocks.parameter("bias", Parameter.Type.BIAS, biasArray));
-        matrix =
-                new PackedMatrix(
-                        outFeatures,
-                        columns,
-                        tensorScale,
-                        words.getArray().toByteBuffer(true).asIntBuffer(),
-                        betas.getArray().toByteBuffer(true).asIntBuffer(),
-                        rowScales.getArray().toByteBuffer(true));
-    }
-
-    private Parameter codes(NDManager manager, String name, Shape shape) {
-        NDArray array = manager.zeros(shape, DataType.INT32);
-        return addParameter(Blocks.parameter(name, Parameter.Type.OTHER, array));
     }
 
     private static int tiles(int rows) {
@@ -98,11 +81,13 @@ public final class NestQuantLinear extends AbstractBlock {
      *
      * @param name the block's name, for error messages
      * @param linear the block, initialised; its bias, if any, is copied
+     * @param activationBits bits of the input's entries: 4, 8, or 0 for float
      * @param manager owns the codes
      * @return the packed block
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
-    public static NestQuantLinear encode(String name, Linear linear, NDManager manager) {
+    public static NestQuantLinear encode(
+            String name, Linear linear, int activationBits, NDManager manager) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -115,7 +100,8 @@ public final class NestQuantLinear extends AbstractBlock {
             RotatedRows rows = new RotatedRows(weight);
             float tensorScale = PackedMatrixEncoder.tensorScale(rows.largestBlockNorm());
             NestQuantLinear packed =
-                    new NestQuantLinear(manager, weight.getShape(), tensorScale, bias);
+                    new NestQuantLinear(
+                            manager, weight.getShape(), tensorScale, bias, activationBits);
             packed.fill(rows);
             return packed;
         } catch (IllegalArgumentException e) {
@@ -125,8 +111,8 @@ public final class NestQuantLinear extends AbstractBlock {
     }
 
     private void fill(RotatedRows rows) {
-        PackedMatrixEncoder encoder = new PackedMatrixEncoder(matrix);
-        IntStream.range(0, matrix.tiles())
+        PackedMatrixEncoder encoder = new PackedMatrixEncoder(codes.matrix());
+        IntStream.range(0, codes.matrix().tiles())
                 .parallel()
                 .forEach(
                         tile -> {
@@ -191,6 +177,16 @@ public final class NestQuantLinear extends AbstractBlock {
             boolean training,
             PairList<String, Object> params) {
         NDArray x = inputs.singletonOrThrow();
+        return new NDList(multiply(store, x, code(x)));
+    }
+
+    /**
+     * Rotates the input and puts it on codes; other blocks with as many inputs can share the
+     * result.
+     *
+     * @return {@code [tokens][padded inFeatures]}
+     */
+    float[] code(NDArray x) {
         Shape shape = x.getShape();
         if (shape.getLastDimension() != inFeatures) {
             throw new IllegalArgumentException(
@@ -199,24 +195,35 @@ public final class NestQuantLinear extends AbstractBlock {
                             + " entries, the weight takes "
                             + inFeatures);
         }
-        if (words.getArray().isReleased()) {
-            throw new IllegalStateException("the weights are freed: their model has been closed");
-        }
         int tokens = Math.toIntExact(shape.size() / inFeatures);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
+        ActivationCode.apply(rotated, tokens, activationBits);
+        return rotated;
+    }
+
+    /**
+     * Multiplies an input that has been rotated and coded.
+     *
+     * @param x the input itself, for its shape and manager
+     * @param coded what {@link #code} made of it
+     */
+    NDArray multiply(ParameterStore store, NDArray x, float[] coded) {
+        if (codes.words().isReleased()) {
+            throw new IllegalStateException("the weights are freed: their model has been closed");
+        }
+        Shape shape = x.getShape();
+        int tokens = Math.toIntExact(shape.size() / inFeatures);
         NDArray y =
                 tokens <= STEP_TOKENS
-                        ? step(x.getManager(), rotated, tokens)
-                        : prefill(x.getManager(), rotated, tokens);
+                        ? step(x.getManager(), coded, tokens)
+                        : prefill(x.getManager(), coded, tokens);
         y = y.reshape(shape.slice(0, shape.dimension() - 1).add(outFeatures));
-        if (bias != null) {
-            y.addi(store.getValue(bias, x.getDevice(), training));
-        }
-        return new NDList(y);
+        return bias == null ? y : y.addi(store.getValue(bias, x.getDevice(), false));
     }
 
     /** Multiplies straight from the codes. */
     private NDArray step(NDManager manager, float[] rotated, int tokens) {
+        PackedMatrix matrix = codes.matrix();
         int columns = matrix.columns();
         float[] y = new float[tokens * outFeatures];
         float[] row = new float[outFeatures];
@@ -230,19 +237,19 @@ public final class NestQuantLinear extends AbstractBlock {
 
     /** Decodes the weight panel by panel and lets the host engine multiply. */
     private NDArray prefill(NDManager manager, float[] rotated, int tokens) {
+        PackedMatrix matrix = codes.matrix();
         int columns = matrix.columns();
         int panelRows = Math.max(1, Math.min(outFeatures, PANEL_FLOATS / columns));
-        float[] panel = new float[panelRows * columns];
         try (NDManager scope = manager.newSubManager()) {
             NDArray x = scope.create(rotated, new Shape(tokens, columns));
+            NDArray panel = scope.create(new Shape(panelRows, columns), DataType.FLOAT32);
+            FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
             NDList parts = new NDList();
             for (int from = 0; from < outFeatures; from += panelRows) {
                 int to = Math.min(outFeatures, from + panelRows);
-                Kernels.best().decodeRows(matrix, from, to, panel);
-                FloatBuffer decoded = FloatBuffer.wrap(panel, 0, (to - from) * columns);
-                try (NDArray weight = scope.create(decoded, new Shape(to - from, columns))) {
-                    parts.add(Linear.linear(x, weight).singletonOrThrow());
-                }
+                Kernels.best().decodeRows(matrix, from, to, decoded);
+                NDArray weight = panel.get(new NDIndex().addSliceDim(0, to - from));
+                parts.add(Linear.linear(x, weight).singletonOrThrow());
             }
             NDArray y = parts.size() == 1 ? parts.head() : NDArrays.concat(parts, -1);
             return scope.ret(y);
@@ -260,13 +267,8 @@ public final class NestQuantLinear extends AbstractBlock {
 
     /** Counts the coded weights and the bytes that are really allocated for them. */
     WeightSummary codedWeights() {
-        long bytes =
-                WeightSummary.bytes(words.getArray())
-                        + WeightSummary.bytes(betas.getArray())
-                        + WeightSummary.bytes(rowScales.getArray())
-                        + Float.BYTES; // the tensor scale
         long weights = (long) outFeatures * inFeatures;
-        return new WeightSummary(weights, weights, bytes, bytes);
+        return new WeightSummary(weights, weights, codes.bytes(), codes.bytes());
     }
 
     /** {@inheritDoc} */

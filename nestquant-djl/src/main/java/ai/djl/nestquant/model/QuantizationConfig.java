@@ -2,31 +2,42 @@ package ai.djl.nestquant.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * What is put on lattice codes, with a compact text form.
  *
- * <p>The text is a preset, {@code none} or {@code w4}, optionally followed by {@code
- * ,exclude=NAME} once for each layer that stays float; {@code *} in a name matches anything, as in
- * {@code w4,exclude=lm_head,exclude=*.down_proj}. Immutable and safe for concurrent use.
+ * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4kv4}, {@code
+ * w4a8kv4} or {@code w4a4kv4}: bits of weights, of the activations that go into them, and of keys
+ * and values in the cache; a part that is left out stays float. Parts may follow after commas:
+ * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
+ * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. Immutable and safe for
+ * concurrent use.
  *
- * @param weights true if the weights of Linear blocks are coded (4.25 bits each)
+ * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
+ * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
+ * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
+ * @param balance whether channels are balanced before the rotation where weights are coded
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
-public record QuantizationConfig(boolean weights, List<String> excluded) {
+public record QuantizationConfig(
+        int weightBits, int activationBits, int cacheBits, boolean balance, List<String> excluded) {
 
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
 
+    private static final String KNOWN =
+            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
+                    + " followed by ,balance=off and ,exclude=NAME";
+
+    private static final Pattern PRESET = Pattern.compile("(w4(a[48])?)?(kv4)?");
+
     /** Everything stays float. */
-    public static final QuantizationConfig NONE = new QuantizationConfig(false, List.of());
+    public static final QuantizationConfig NONE = parse("none");
 
     /** Weights on 16·E8 with the ladder 3:4:5:7, 4.25 bits each. */
-    public static final QuantizationConfig W4 = new QuantizationConfig(true, List.of());
-
-    private static final String KNOWN =
-            "known are none and w4, each optionally followed by ,exclude=NAME";
+    public static final QuantizationConfig W4 = parse("w4");
 
     /** Makes the list of exclusions immutable. */
     public QuantizationConfig {
@@ -36,35 +47,40 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
     /**
      * Parses the text form.
      *
-     * @param text for example {@code w4} or {@code w4,exclude=lm_head}
+     * @param text for example {@code w4a4kv4} or {@code w4,exclude=lm_head}
      * @return the configuration
      * @throws IllegalArgumentException if a part is unknown; the message lists the known ones
      */
     public static QuantizationConfig parse(String text) {
         String[] parts = text.trim().split("\\s*,\\s*", -1);
-        boolean weights =
-                switch (parts[0]) {
-                    case "none" -> false;
-                    case "w4" -> true;
-                    default ->
-                            throw new IllegalArgumentException(
-                                    "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
-                };
+        String preset = parts[0].equals("none") ? "" : parts[0];
+        Matcher bits = PRESET.matcher(preset);
+        if (!bits.matches() || parts[0].isEmpty()) {
+            throw new IllegalArgumentException(
+                    "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
+        }
+        boolean balance = true;
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
             String[] option = parts[i].split("=", 2);
-            if (!option[0].equals("exclude") || option.length != 2 || option[1].isEmpty()) {
+            if (option.length == 2 && option[0].equals("exclude") && !option[1].isEmpty()) {
+                excluded.add(option[1]);
+            } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
+                balance = parts[i].equals("balance=on");
+            } else {
                 throw new IllegalArgumentException(
-                        "unknown part \""
-                                + parts[i]
-                                + "\" in quantization \""
-                                + text
-                                + "\"; "
-                                + KNOWN);
+                        String.format(
+                                "unknown part \"%s\" in quantization \"%s\"; %s",
+                                parts[i], text, KNOWN));
             }
-            excluded.add(option[1]);
         }
-        return new QuantizationConfig(weights, excluded);
+        return new QuantizationConfig(
+                bits(bits.group(1)), bits(bits.group(2)), bits(bits.group(3)), balance, excluded);
+    }
+
+    /** The first number of a group, or 0 where the group is absent. */
+    private static int bits(String group) {
+        return group == null ? 0 : group.replaceFirst("\\D+", "").charAt(0) - '0';
     }
 
     /**
@@ -74,7 +90,16 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
      * @return true if they are
      */
     public boolean quantizes(String name) {
-        return weights && excluded.stream().noneMatch(pattern -> matches(pattern, name));
+        return weightBits > 0 && excluded.stream().noneMatch(pattern -> matches(pattern, name));
+    }
+
+    /**
+     * Tells whether a calibration text is needed to load a model.
+     *
+     * @return true if weights are coded and balanced before
+     */
+    public boolean balances() {
+        return weightBits > 0 && balance;
     }
 
     private static boolean matches(String pattern, String name) {
@@ -89,8 +114,21 @@ public record QuantizationConfig(boolean weights, List<String> excluded) {
      */
     @Override
     public String toString() {
-        StringBuilder text = new StringBuilder(weights ? "w4" : "none");
+        StringBuilder text = new StringBuilder();
+        append(text, "w", weightBits);
+        append(text, "a", activationBits);
+        append(text, "kv", cacheBits);
+        if (text.isEmpty()) {
+            text.append("none");
+        }
+        text.append(balance ? "" : ",balance=off");
         excluded.forEach(name -> text.append(",exclude=").append(name));
         return text.toString();
+    }
+
+    private static void append(StringBuilder text, String part, int bits) {
+        if (bits > 0) {
+            text.append(part).append(bits);
+        }
     }
 }

@@ -9,7 +9,6 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.function.BiFunction;
 
 /**
@@ -20,14 +19,14 @@ import java.util.function.BiFunction;
  */
 public class RotaryAttention extends AbstractBlock implements TransformableBlock {
 
-    private final ModelConfig config;
-    private final int layer;
-    private final Block query;
-    private final Block key;
-    private final Block value;
-    private final Block output;
-    private final Block queryNorm;
-    private final Block keyNorm;
+    final ModelConfig config;
+    final int layer;
+    final Block query;
+    final Block key;
+    final Block value;
+    final Block output;
+    final Block queryNorm;
+    final Block keyNorm;
 
     /**
      * Constructs the block from its projections.
@@ -72,26 +71,44 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
         Pass pass = Pass.of(params);
         try (NDManager scope = NDManager.subManagerOf(x)) {
             scope.tempAttachAll(x);
-            NDArray q = heads(Blocks.apply(query, store, x, params), config.heads());
-            NDArray k = heads(Blocks.apply(key, store, x, params), config.kvHeads());
-            NDArray v = heads(Blocks.apply(value, store, x, params), config.kvHeads());
+            NDArray[] projected = Blocks.applyAll(store, x, params, query, key, value);
+            NDArray q = heads(projected[0], config.heads());
+            NDArray k = heads(projected[1], config.kvHeads());
+            NDArray v = heads(projected[2], config.kvHeads());
             if (queryNorm != null) {
                 q = Blocks.apply(queryNorm, store, q, params);
                 k = Blocks.apply(keyNorm, store, k, params);
             }
             q = RotaryEmbedding.apply(q, pass.cos, pass.sin);
             k = RotaryEmbedding.apply(k, pass.cos, pass.sin);
-            if (pass.cache != null) {
-                NDList all = pass.cache.append(layer, k, v);
-                k = all.get(0);
-                v = all.get(1);
-            }
-            NDArray mixed = attend(q, k, v, pass.mask(config.slidingWindow(layer)));
+            NDArray mixed = attend(pass, q, k, v);
+            Shape flat = x.getShape().slice(0, 2).add((long) config.heads() * config.headSize());
+            mixed = mixed.transpose(0, 2, 1, 3).reshape(flat);
             return new NDList(scope.ret(Blocks.apply(output, store, mixed, params)));
         }
     }
 
-    /** From {@code [batch][tokens][heads · headSize]} to {@code [batch][heads][tokens][headSize]}. */
+    /**
+     * Appends keys and values to the cache, if there is one, and lets the queries attend to all.
+     *
+     * @param pass the pass
+     * @param q queries {@code [batch][heads][tokens][headSize]}
+     * @param k new keys {@code [batch][kvHeads][tokens][headSize]}
+     * @param v new values, same shape
+     * @return mixed values {@code [batch][heads][tokens][headSize]}
+     */
+    NDArray attend(Pass pass, NDArray q, NDArray k, NDArray v) {
+        NDArray mask = pass.mask(config.slidingWindow(layer));
+        if (pass.cache == null) {
+            return softmaxAttention(q, k, v, mask);
+        }
+        NDList all = pass.cache.append(layer, k, v);
+        return softmaxAttention(q, all.get(0), all.get(1), mask);
+    }
+
+    /**
+     * From {@code [batch][tokens][heads · headSize]} to {@code [batch][heads][tokens][headSize]}.
+     */
     private NDArray heads(NDArray x, int heads) {
         Shape shape = x.getShape();
         return x.reshape(shape.get(0), shape.get(1), heads, config.headSize())
@@ -102,26 +119,21 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
      * Softmax attention; the query heads of a group are stacked as rows of one product, so that
      * keys and values need no copies.
      */
-    private NDArray attend(NDArray q, NDArray k, NDArray v, NDArray mask) {
+    private NDArray softmaxAttention(NDArray q, NDArray k, NDArray v, NDArray mask) {
         long batch = q.getShape().get(0);
         long tokens = q.getShape().get(2);
+        long size = q.getShape().get(3);
         long length = k.getShape().get(2);
         int kvHeads = config.kvHeads();
         long rows = config.heads() / kvHeads * tokens;
         float scale = (float) (1 / Math.sqrt(config.headSize()));
         NDArray logits =
-                q.mul(scale)
-                        .reshape(batch, kvHeads, rows, config.headSize())
-                        .matMul(k.transpose(0, 1, 3, 2));
+                q.mul(scale).reshape(batch, kvHeads, rows, size).matMul(k.transpose(0, 1, 3, 2));
         if (mask != null) {
             Shape perHead = new Shape(batch, config.heads(), tokens, length);
             logits = logits.reshape(perHead).addi(mask).reshape(batch, kvHeads, rows, length);
         }
-        return logits.softmax(-1)
-                .matMul(v)
-                .reshape(batch, config.heads(), tokens, config.headSize())
-                .transpose(0, 2, 1, 3)
-                .reshape(batch, tokens, (long) config.heads() * config.headSize());
+        return logits.softmax(-1).matMul(v).reshape(batch, config.heads(), tokens, size);
     }
 
     /** {@inheritDoc} */

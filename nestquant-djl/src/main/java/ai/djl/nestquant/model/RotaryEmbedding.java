@@ -11,8 +11,8 @@ import ai.djl.nestquant.checkpoint.RopeConfig;
 /**
  * Rotary positions (RoPE) in the half-split layout of HuggingFace checkpoints.
  *
- * <p>Entry {@code i < headSize/2} of a head vector and entry {@code i + headSize/2} form a pair that
- * turns by {@code position · frequency_i}. Angles are formed in float as the reference
+ * <p>Entry {@code i < headSize/2} of a head vector and entry {@code i + headSize/2} form a pair
+ * that turns by {@code position · frequency_i}. Angles are formed in float as the reference
  * implementations do. Immutable and safe for concurrent use.
  */
 final class RotaryEmbedding {

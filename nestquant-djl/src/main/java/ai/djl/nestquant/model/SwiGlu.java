@@ -9,7 +9,6 @@ import ai.djl.nn.Activation;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-
 import java.util.function.BiFunction;
 
 /**
@@ -48,8 +47,8 @@ public final class SwiGlu extends AbstractBlock implements TransformableBlock {
         NDArray x = inputs.singletonOrThrow();
         try (NDManager scope = NDManager.subManagerOf(x)) {
             scope.tempAttachAll(x);
-            NDArray gated = Activation.swish(Blocks.apply(gate, store, x, params), 1f);
-            NDArray inner = gated.muli(Blocks.apply(up, store, x, params));
+            NDArray[] projected = Blocks.applyAll(store, x, params, gate, up);
+            NDArray inner = Activation.swish(projected[0], 1f).muli(projected[1]);
             return new NDList(scope.ret(Blocks.apply(down, store, inner, params)));
         }
     }

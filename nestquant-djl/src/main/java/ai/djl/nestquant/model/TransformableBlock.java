@@ -1,7 +1,6 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.nn.Block;
-
 import java.util.function.BiFunction;
 
 /**

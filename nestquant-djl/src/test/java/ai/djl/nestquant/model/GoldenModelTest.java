@@ -8,18 +8,15 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.SafetensorsFile;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.JsonUtils;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import org.testng.Assert;
 import org.testng.SkipException;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
-
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Arrays;
 
 /** The float model agrees with the reference outputs of the transformers library. */
 public class GoldenModelTest {
@@ -75,7 +72,7 @@ public class GoldenModelTest {
             long[] ids = ids(sequence(1).getAsJsonArray("input_ids"));
             int vocabulary = model.config().vocabularySize();
             float[] logits = new float[reference.length];
-            try (KvCache cache = new KvCache(model.config(), manager, ids.length)) {
+            try (KvCache cache = model.newCache(manager, ids.length)) {
                 int prompt = 5; // a prompt in one pass, then steps
                 float[] first = logits(model, manager, Arrays.copyOf(ids, prompt), cache);
                 System.arraycopy(first, 0, logits, 0, first.length);

@@ -1,0 +1,2 @@
+/** The command line: argument parsing and printing only. */
+package ai.djl.nestquant.cli;

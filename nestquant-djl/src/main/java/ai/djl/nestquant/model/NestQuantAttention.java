@@ -1,0 +1,131 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.rotation.Rotation;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.core.Linear;
+import java.nio.FloatBuffer;
+import java.util.function.BiFunction;
+
+/**
+ * Attention over keys and values that live on lattice codes (NestQuant paper, section 4).
+ *
+ * <p>Queries and keys get the same rotation after RoPE, which leaves their products as they are and
+ * makes the keys' blocks look Gaussian. The rotation of values is folded into the value and output
+ * projections where head size and padded head size agree. Stateless after construction and
+ * therefore safe for concurrent use.
+ */
+public final class NestQuantAttention extends RotaryAttention {
+
+    private static final long ROTATION_SEED = 0x4b56;
+
+    private final Parameter rotation;
+    private final boolean valuesFolded;
+
+    @SuppressWarnings("this-escape")
+    private NestQuantAttention(
+            RotaryAttention source,
+            NDArray rotationMatrix,
+            BiFunction<String, Block, Block> transform) {
+        super(
+                source.config,
+                source.layer,
+                transform.apply("q_proj", source.query),
+                transform.apply("k_proj", source.key),
+                transform.apply("v_proj", source.value),
+                transform.apply("o_proj", source.output),
+                source.queryNorm,
+                source.keyNorm);
+        Shape shape = rotationMatrix.getShape();
+        valuesFolded = shape.get(0) == shape.get(1);
+        rotation =
+                addParameter(
+                        Blocks.parameter("head_rotation", Parameter.Type.OTHER, rotationMatrix));
+    }
+
+    /**
+     * Replaces a float attention block.
+     *
+     * @param source the block, its projections still float; consumed
+     * @param manager owns the rotation
+     * @param transform what becomes of the projections
+     * @return the block whose keys and values are coded
+     */
+    static NestQuantAttention replace(
+            RotaryAttention source, NDManager manager, BiFunction<String, Block, Block> transform) {
+        Rotation rotation = Rotation.of(source.config.headSize(), ROTATION_SEED);
+        if (rotation.paddedLength() == rotation.length()) {
+            foldIntoValues(rotation, source.value);
+            foldIntoOutput(rotation, source.output);
+        }
+        return new NestQuantAttention(source, matrix(rotation, manager), transform);
+    }
+
+    /** The rotation as a weight {@code [padded][headSize]}. */
+    private static NDArray matrix(Rotation rotation, NDManager manager) {
+        int size = rotation.length();
+        int padded = rotation.paddedLength();
+        float[] columns = new float[size * padded];
+        for (int i = 0; i < size; i++) {
+            columns[i * padded + i] = 1;
+            rotation.apply(columns, i * padded);
+        }
+        try (NDArray transposed = manager.create(columns, new Shape(size, padded))) {
+            return transposed.transpose().duplicate();
+        }
+    }
+
+    /** {@code W_v} becomes {@code R·W_v} for each head, and so does the bias. */
+    private static void foldIntoValues(Rotation rotation, Block value) {
+        for (Parameter parameter : value.getDirectParameters().values()) {
+            FloatBuffer rows = parameter.getArray().toByteBuffer(true).asFloatBuffer();
+            Shape shape = parameter.getArray().getShape();
+            int columns = Math.toIntExact(shape.size() / shape.get(0));
+            int size = rotation.length();
+            float[] vector = new float[size];
+            for (int head = 0; head < shape.get(0); head += size) {
+                for (int column = 0; column < columns; column++) {
+                    for (int i = 0; i < size; i++) {
+                        vector[i] = rows.get((head + i) * columns + column);
+                    }
+                    rotation.apply(vector, 0);
+                    for (int i = 0; i < size; i++) {
+                        rows.put((head + i) * columns + column, vector[i]);
+                    }
+                }
+            }
+        }
+    }
+
+    /** {@code W_o} becomes {@code W_o·Rᵀ} for each head: the rotation of each piece of a row. */
+    private static void foldIntoOutput(Rotation rotation, Block output) {
+        FloatBuffer weight =
+                output.getDirectParameters()
+                        .get("weight")
+                        .getArray()
+                        .toByteBuffer(true)
+                        .asFloatBuffer();
+        float[] piece = new float[rotation.length()];
+        for (int start = 0; start < weight.capacity(); start += piece.length) {
+            weight.get(start, piece);
+            rotation.apply(piece, 0);
+            weight.put(start, piece);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    NDArray attend(Pass pass, NDArray q, NDArray k, NDArray v) {
+        NDArray matrix = rotation.getArray();
+        NDArray rotatedValues = valuesFolded ? v : rotate(v, matrix);
+        NDArray mixed = super.attend(pass, rotate(q, matrix), rotate(k, matrix), rotatedValues);
+        return valuesFolded ? mixed : rotate(mixed, matrix.transpose());
+    }
+
+    private static NDArray rotate(NDArray x, NDArray weight) {
+        return Linear.linear(x, weight).singletonOrThrow();
+    }
+}

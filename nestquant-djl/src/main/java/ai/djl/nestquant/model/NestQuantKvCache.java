@@ -1,0 +1,146 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.rotation.Rotation;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Keys and values on lattice codes: each rotated head vector is coded when it is appended and stays
+ * packed, {@code 4.25 + 8/headSize} bits an entry (NestQuant paper, section 4).
+ *
+ * <p>Memory grows by segments of {@value #SEGMENT} tokens and nothing is copied. A segment of a
+ * layer is one packed matrix whose rows are the head vectors, {@code [batch · kvHeads][256]}.
+ */
+final class NestQuantKvCache extends KvCache {
+
+    /** Tokens of a segment; a multiple of the rows of a tile, so heads never share one. */
+    static final int SEGMENT = 256;
+
+    /**
+     * Scale exponents reach down 21 octaves from here: any block of 8 entries up to norm 1792 is
+     * covered, and Gaussian vectors down to a standard deviation of 2e-4 keep their relative error.
+     */
+    private static final float TENSOR_SCALE = 16f;
+
+    private final NDManager manager;
+    private final List<List<PackedArrays>> keys = new ArrayList<>();
+    private final List<List<PackedArrays>> values = new ArrayList<>();
+    private int vectors;
+
+    NestQuantKvCache(NDManager parent, int layers, int maxTokens) {
+        super(maxTokens);
+        manager = parent.newSubManager();
+        manager.setName("coded kv-cache");
+        for (int layer = 0; layer < layers; layer++) {
+            keys.add(new ArrayList<>());
+            values.add(new ArrayList<>());
+        }
+    }
+
+    /**
+     * Returns the bytes of a key or value of one head and token: a word and the two bits of a
+     * ladder index for each block of 8, and the exponent of the vector's scale. The float that the
+     * {@code batch · kvHeads · 256} vectors of a segment share is left out.
+     */
+    static double bytesPerVector(int headSize) {
+        int blocks = Rotation.of(headSize, 0).paddedLength() / PackedMatrix.BLOCK;
+        return blocks * (Integer.BYTES + 0.25) + 1;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public long bytes() {
+        long bytes = 0;
+        for (List<List<PackedArrays>> side : List.of(keys, values)) {
+            for (List<PackedArrays> segments : side) {
+                bytes += segments.stream().mapToLong(PackedArrays::bytes).sum();
+            }
+        }
+        return bytes;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    KvCache copy(NDManager parent) {
+        NestQuantKvCache copy = new NestQuantKvCache(parent, keys.size(), maxTokens());
+        copy.vectors = vectors;
+        for (int layer = 0; layer < keys.size(); layer++) {
+            for (int i = 0; i < keys.get(layer).size(); i++) {
+                copy.keys.get(layer).add(keys.get(layer).get(i).copy(copy.manager));
+                copy.values.get(layer).add(values.get(layer).get(i).copy(copy.manager));
+            }
+        }
+        return copy;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    NDList append(int layer, NDArray k, NDArray v) {
+        return new NDList(append(keys.get(layer), k), append(values.get(layer), v));
+    }
+
+    private NDArray append(List<PackedArrays> segments, NDArray x) {
+        Shape shape = x.getShape();
+        int tokens = Math.toIntExact(shape.get(2));
+        int size = Math.toIntExact(shape.get(3));
+        int given = Math.toIntExact(shape.get(0) * shape.get(1));
+        checkBatch(vectors == 0 ? given : vectors, given);
+        vectors = given;
+        int end = length() + tokens;
+        while (segments.size() * SEGMENT < end) {
+            segments.add(PackedArrays.allocate(manager, vectors * SEGMENT, size, TENSOR_SCALE));
+        }
+        encode(segments, x.toFloatArray(), tokens, size);
+        Shape all = new Shape(shape.get(0), shape.get(1), end, size);
+        NDArray panel = x.getManager().create(all, DataType.FLOAT32);
+        decode(segments, panel.toByteBuffer(true).asFloatBuffer(), end, size);
+        return panel;
+    }
+
+    private void encode(List<PackedArrays> segments, float[] x, int tokens, int size) {
+        IntStream heads = IntStream.range(0, vectors);
+        (tokens == 1 ? heads : heads.parallel())
+                .forEach(
+                        head -> {
+                            for (int t = 0; t < tokens; t++) {
+                                int position = length() + t;
+                                PackedArrays segment = segments.get(position / SEGMENT);
+                                new PackedMatrixEncoder(segment.matrix())
+                                        .encodeRow(
+                                                head * SEGMENT + position % SEGMENT,
+                                                x,
+                                                (head * tokens + t) * size,
+                                                new DistortionStats());
+                            }
+                        });
+    }
+
+    private void decode(List<PackedArrays> segments, FloatBuffer panel, int length, int size) {
+        for (int head = 0; head < vectors; head++) {
+            for (int from = 0; from < length; from += SEGMENT) {
+                int count = Math.min(SEGMENT, length - from);
+                FloatBuffer part = panel.slice((head * length + from) * size, count * size);
+                int row = head * SEGMENT;
+                Kernels.best()
+                        .decodeRows(segments.get(from / SEGMENT).matrix(), row, row + count, part);
+            }
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void close() {
+        manager.close();
+    }
+}

@@ -1,0 +1,59 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.PackedMatrix;
+
+/**
+ * A packed matrix in the host engine's memory, freed with the manager that it was allocated in.
+ *
+ * @param words the nibble words, int32 {@code [tiles][blocks][16]}
+ * @param betas the ladder indices, int32 {@code [tiles][blocks]}
+ * @param rowScales the row scales' exponents, uint8 {@code [rows]}
+ * @param matrix the view of all three that kernels take
+ */
+record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatrix matrix) {
+
+    /** Allocates a matrix of zeros. */
+    static PackedArrays allocate(NDManager manager, int rows, int columns, float tensorScale) {
+        long tiles = (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+        long blocks = columns / PackedMatrix.BLOCK;
+        NDArray words =
+                manager.zeros(new Shape(tiles, blocks, PackedMatrix.TILE_ROWS), DataType.INT32);
+        NDArray betas = manager.zeros(new Shape(tiles, blocks), DataType.INT32);
+        NDArray rowScales = manager.zeros(new Shape(rows), DataType.UINT8);
+        return of(words, betas, rowScales, columns, tensorScale);
+    }
+
+    private static PackedArrays of(
+            NDArray words, NDArray betas, NDArray rowScales, int columns, float tensorScale) {
+        PackedMatrix matrix =
+                new PackedMatrix(
+                        Math.toIntExact(rowScales.size()),
+                        columns,
+                        tensorScale,
+                        words.toByteBuffer(true).asIntBuffer(),
+                        betas.toByteBuffer(true).asIntBuffer(),
+                        rowScales.toByteBuffer(true));
+        return new PackedArrays(words, betas, rowScales, matrix);
+    }
+
+    /** Copies codes and scales into arrays of another manager. */
+    PackedArrays copy(NDManager manager) {
+        NDArray[] copies = {words.duplicate(), betas.duplicate(), rowScales.duplicate()};
+        for (NDArray array : copies) {
+            array.attach(manager);
+        }
+        return of(copies[0], copies[1], copies[2], matrix.columns(), matrix.tensorScale());
+    }
+
+    /** Returns the bytes that are really allocated, the tensor scale included. */
+    long bytes() {
+        return WeightSummary.bytes(words)
+                + WeightSummary.bytes(betas)
+                + WeightSummary.bytes(rowScales)
+                + Float.BYTES;
+    }
+}

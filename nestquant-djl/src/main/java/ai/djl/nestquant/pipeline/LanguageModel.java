@@ -1,0 +1,236 @@
+package ai.djl.nestquant.pipeline;
+
+import ai.djl.MalformedModelException;
+import ai.djl.inference.Predictor;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.engine.GeneratedText;
+import ai.djl.nestquant.engine.NestQuantEngine;
+import ai.djl.nestquant.engine.Tokenizers;
+import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.model.CausalLm;
+import ai.djl.nestquant.model.QuantizationConfig;
+import ai.djl.nestquant.model.WeightSummary;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ModelNotFoundException;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.training.ParameterStore;
+import ai.djl.translate.TranslateException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import java.util.function.UnaryOperator;
+
+/**
+ * A model loaded through DJL's public interface, and what the commands do with it.
+ *
+ * <p>Operations may run at the same time; {@link #close} frees the model's native memory and must
+ * not run beside anything else.
+ */
+public final class LanguageModel implements AutoCloseable {
+
+    private static final String HOST_KERNELS = "PyTorch";
+
+    private final ZooModel<String, GeneratedText> model;
+    private final CausalLm block;
+    private final WeightSummary weights;
+
+    private LanguageModel(ZooModel<String, GeneratedText> model) {
+        this.model = model;
+        block = (CausalLm) model.getBlock();
+        weights = WeightSummary.of(block);
+    }
+
+    /**
+     * Loads and quantises a model.
+     *
+     * @param directory a HuggingFace model directory
+     * @param quantization what is coded, see {@link QuantizationConfig}
+     * @param arguments how texts are generated, see {@link
+     *     ai.djl.nestquant.engine.GenerationParameters}
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static LanguageModel open(
+            Path directory, QuantizationConfig quantization, Map<String, ?> arguments)
+            throws IOException, MalformedModelException {
+        if (!Files.isDirectory(directory)) {
+            throw new FileNotFoundException(
+                    directory
+                            + " is not a directory: a model is a directory with config.json,"
+                            + " tokenizer.json and *.safetensors, as HuggingFace publishes it");
+        }
+        Criteria.Builder<String, GeneratedText> criteria =
+                Criteria.builder()
+                        .setTypes(String.class, GeneratedText.class)
+                        .optEngine(NestQuantEngine.ENGINE_NAME)
+                        .optModelPath(directory)
+                        .optOption(QuantizationConfig.OPTION, quantization.toString());
+        arguments.forEach(criteria::optArgument);
+        try {
+            return new LanguageModel(criteria.build().loadModel());
+        } catch (ModelNotFoundException e) {
+            throw new IOException(directory + " holds no model that can be loaded", e);
+        }
+    }
+
+    /**
+     * Describes the model.
+     *
+     * @param context the tokens whose keys and values are counted
+     * @return its architecture and sizes
+     */
+    public ModelReport describe(int context) {
+        double tokenBytes = block.cacheBytesPerToken();
+        return new ModelReport(
+                block.config().type().key(),
+                weights.parameters(),
+                weights.quantizedParameters(),
+                weights.bitsPerWeight(),
+                weights.weightBytes(),
+                kernels(),
+                block.config().layers(),
+                tokenBytes,
+                Math.round(tokenBytes * context));
+    }
+
+    private String kernels() {
+        return weights.quantizedParameters() == 0 ? HOST_KERNELS : Kernels.best().name();
+    }
+
+    /**
+     * Returns the model's context length.
+     *
+     * @return the number of positions
+     */
+    public int maxPositions() {
+        return block.config().maxPositions();
+    }
+
+    /**
+     * Continues a prompt with the arguments that the model was opened with.
+     *
+     * @param prompt the text to continue
+     * @param onPiece takes each piece of text, whole characters, as soon as it is certain
+     * @return the text and its figures
+     * @throws TranslateException if the prompt cannot be continued
+     */
+    public GenerationReport generate(String prompt, Consumer<String> onPiece)
+            throws TranslateException {
+        try (Predictor<String, GeneratedText> predictor = model.newPredictor();
+                GeneratedText text = predictor.streamingPredict(prompt).getIterativeOutput()) {
+            while (text.hasNext()) {
+                onPiece.accept(text.next());
+            }
+            List<Integer> ids = text.tokenIds();
+            return new GenerationReport(
+                    text.text(),
+                    text.promptTokens(),
+                    ids.size(),
+                    ids,
+                    text.finishReason().toString(),
+                    text.prefillTokensPerSecond(),
+                    text.stepTokensPerSecond(),
+                    weights.bitsPerWeight(),
+                    weights.weightBytes(),
+                    ProcessMemory.peakResidentBytes(),
+                    kernels());
+        }
+    }
+
+    /**
+     * Turns a text into tokens, without special tokens.
+     *
+     * @param text the text
+     * @return its token ids
+     * @throws IOException if the tokenizer cannot be read
+     */
+    public long[] encode(String text) throws IOException {
+        try (var tokenizer = Tokenizers.open(model.getModelPath())) {
+            return tokenizer.encode(text, false, false).getIds();
+        }
+    }
+
+    /**
+     * Scores the windows of a text.
+     *
+     * @param windows the windows
+     * @param onWindow takes the number of windows done, after each
+     * @return the perplexity and its figures
+     */
+    public PerplexityReport perplexity(TokenWindows windows, IntConsumer onWindow) {
+        return perplexity(windows, null, onWindow);
+    }
+
+    /**
+     * Scores the windows of a text and compares the predictions with those of a reference; each
+     * window passes through both models before the next one does.
+     *
+     * @param windows the windows
+     * @param reference the model to compare with, or null
+     * @param onWindow takes the number of windows done, after each
+     * @return the perplexity of this model and its figures, with the divergence from the reference
+     * @throws IllegalArgumentException if the vocabularies differ in size
+     */
+    public PerplexityReport perplexity(
+            TokenWindows windows, LanguageModel reference, IntConsumer onWindow) {
+        if (reference != null) {
+            checkVocabulary(reference);
+        }
+        Divergence divergence = new Divergence();
+        UnaryOperator<NDArray> logits =
+                reference == null
+                        ? this::logits
+                        : ids -> compared(divergence, reference.logits(ids), logits(ids));
+        long start = System.nanoTime();
+        double perplexity;
+        try (NDManager manager = model.getNDManager().newSubManager()) {
+            perplexity = new Perplexity(manager, logits).of(windows, onWindow);
+        }
+        double seconds = (System.nanoTime() - start) / 1e9;
+        return new PerplexityReport(
+                perplexity,
+                windows.tokens(),
+                windows.count(),
+                weights.bitsPerWeight(),
+                seconds,
+                reference == null ? null : divergence.mean(),
+                reference == null ? null : divergence.top1Agreement());
+    }
+
+    private void checkVocabulary(LanguageModel reference) {
+        int own = block.config().vocabularySize();
+        int other = reference.block.config().vocabularySize();
+        if (own != other) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "the model has a vocabulary of %d tokens and the reference one of %d;"
+                                    + " only models with the same vocabulary can be compared",
+                            own, other));
+        }
+    }
+
+    private static NDArray compared(Divergence divergence, NDArray reference, NDArray logits) {
+        try (reference) {
+            divergence.add(reference, logits);
+        }
+        return logits;
+    }
+
+    private NDArray logits(NDArray ids) {
+        ParameterStore store = new ParameterStore(ids.getManager(), false);
+        return block.logits(store, ids, null, false);
+    }
+
+    /** Frees the model's native memory. */
+    @Override
+    public void close() {
+        model.close();
+    }
+}

@@ -1,0 +1,46 @@
+package ai.djl.nestquant.pipeline;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What the operating system says about the memory of this process.
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+public final class ProcessMemory {
+
+    /** Linux; other systems do not have it. */
+    private static final Path STATUS = Path.of("/proc/self/status");
+
+    private static final String PEAK = "VmHWM:";
+
+    private ProcessMemory() {}
+
+    /**
+     * Returns the most memory the process has held, in bytes: heap, native arrays, code and mapped
+     * files.
+     *
+     * @return the peak resident set size, or -1 where the operating system does not tell
+     */
+    public static long peakResidentBytes() {
+        try {
+            return Files.isReadable(STATUS) ? peak(Files.readAllLines(STATUS)) : -1;
+        } catch (IOException e) {
+            return -1;
+        }
+    }
+
+    /** Reads a line such as {@code VmHWM: 123456 kB}. */
+    static long peak(List<String> status) {
+        for (String line : status) {
+            String[] fields = line.split("\\s+");
+            if (fields.length == 3 && fields[0].equals(PEAK) && fields[2].equals("kB")) {
+                return Long.parseLong(fields[1]) * 1024;
+            }
+        }
+        return -1;
+    }
+}

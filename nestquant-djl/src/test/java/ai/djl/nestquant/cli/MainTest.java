@@ -1,0 +1,344 @@
+package ai.djl.nestquant.cli;
+
+import com.google.gson.Gson;
+import com.google.gson.JsonObject;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.testng.Assert;
+import org.testng.annotations.AfterClass;
+import org.testng.annotations.BeforeClass;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
+
+public class MainTest {
+
+    private static final String PROMPT = "Once upon a time";
+
+    private Path text;
+
+    @BeforeClass
+    public void writeText() throws IOException {
+        text = Files.createTempFile("nestquant", ".txt");
+        Files.writeString(text, "There was once a fox — très rusé — who lived in a wood.\n");
+    }
+
+    @AfterClass
+    public void deleteText() throws IOException {
+        Files.delete(text);
+    }
+
+    private record Outcome(int exitCode, String out, String err) {
+
+        JsonObject json() {
+            Assert.assertEquals(exitCode, 0, err);
+            Assert.assertEquals(out.strip().lines().count(), 1, out);
+            return new Gson().fromJson(out, JsonObject.class);
+        }
+    }
+
+    private static Outcome run(String... args) {
+        return runWithInput("", args);
+    }
+
+    private static Outcome runWithInput(String input, String... args) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Streams streams =
+                new Streams(
+                        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+                        new PrintStream(out, true, StandardCharsets.UTF_8),
+                        new PrintStream(err, true, StandardCharsets.UTF_8));
+        int exitCode = Main.run(streams, args);
+        return new Outcome(
+                exitCode,
+                out.toString(StandardCharsets.UTF_8),
+                err.toString(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    public void generateReportsTheseKeys() {
+        JsonObject json =
+                run("generate", "--prompt", PROMPT, "--max-tokens", "5", "--greedy", "--json")
+                        .json();
+        Assert.assertEquals(
+                List.copyOf(json.keySet()),
+                List.of(
+                        "text",
+                        "promptTokens",
+                        "generatedTokens",
+                        "tokenIds",
+                        "finishReason",
+                        "prefillTokensPerSecond",
+                        "stepTokensPerSecond",
+                        "bitsPerWeight",
+                        "weightBytes",
+                        "peakResidentBytes",
+                        "kernels"));
+        Assert.assertEquals(json.get("generatedTokens").getAsInt(), 5);
+        Assert.assertEquals(json.getAsJsonArray("tokenIds").size(), 5);
+        Assert.assertEquals(json.get("finishReason").getAsString(), "length");
+        Assert.assertTrue(json.get("promptTokens").getAsInt() > 0);
+        Assert.assertTrue(json.get("weightBytes").getAsLong() > 1_000_000);
+        Assert.assertTrue(json.get("kernels").getAsJsonPrimitive().isString());
+    }
+
+    @Test
+    public void perplexityReportsTheseKeys() {
+        Outcome outcome =
+                run(
+                        "perplexity",
+                        "--text",
+                        text.toString(),
+                        "--context",
+                        "8",
+                        "--windows",
+                        "2",
+                        "--json");
+        JsonObject json = outcome.json();
+        Assert.assertEquals(
+                List.copyOf(json.keySet()),
+                List.of("perplexity", "tokens", "windows", "bitsPerWeight", "seconds"));
+        Assert.assertEquals(json.get("tokens").getAsInt(), 16);
+        Assert.assertEquals(json.get("windows").getAsInt(), 2);
+        Assert.assertTrue(json.get("perplexity").getAsDouble() > 1);
+        Assert.assertTrue(outcome.err().contains("windows"), "progress on standard error");
+    }
+
+    @Test
+    public void infoReportsTheseKeys() {
+        JsonObject json = run("info", "--json").json();
+        Assert.assertEquals(
+                List.copyOf(json.keySet()),
+                List.of(
+                        "architecture",
+                        "parameters",
+                        "quantizedParameters",
+                        "bitsPerWeight",
+                        "weightBytes",
+                        "kernels",
+                        "layers",
+                        "kvBytesPerToken",
+                        "kvBytes"));
+        Assert.assertEquals(json.get("architecture").getAsString(), "llama");
+        Assert.assertEquals(json.get("parameters").getAsLong(), 2_755_008);
+        Assert.assertEquals(json.get("quantizedParameters").getAsLong(), 2_359_296);
+        Assert.assertEquals(json.get("layers").getAsInt(), 6);
+        Assert.assertTrue(json.get("bitsPerWeight").getAsDouble() <= 4.3);
+    }
+
+    @Test
+    public void perplexityAgainstAReferenceReportsDivergenceAndAgreement() {
+        String[] args = {
+            "perplexity", "--text", text.toString(), "--context", "8", "--json", "--against", "none"
+        };
+        JsonObject coded = run(args).json();
+        Assert.assertEquals(
+                List.copyOf(coded.keySet()).subList(5, 7),
+                List.of("klDivergence", "top1Agreement"));
+        Assert.assertTrue(coded.get("klDivergence").getAsDouble() > 0);
+        Assert.assertTrue(coded.get("top1Agreement").getAsDouble() > 0.5);
+        JsonObject same = run(with(args, "--quantization", "none")).json();
+        Assert.assertEquals(same.get("klDivergence").getAsDouble(), 0.0);
+        Assert.assertEquals(same.get("top1Agreement").getAsDouble(), 1.0);
+        assertError(
+                run("perplexity", "--text", text.toString(), "--against", "no/such"),
+                2,
+                "--against is no directory: unknown quantization \"no/such\"");
+    }
+
+    @Test
+    public void codedCacheTakesWhatItsFormatSays() {
+        int vectors = 2 * 6 * 2; // keys and values, layers, heads; 32 entries each
+        String[] args = {"info", "--json", "--context", "1000", "--quantization"};
+        JsonObject coded = run(with(args, "w4kv4")).json();
+        JsonObject plain = run(with(args, "w4")).json();
+        Assert.assertEquals(plain.get("kvBytesPerToken").getAsDouble(), vectors * 128.0);
+        // 4 words, 4 times two bits and the exponent of a scale
+        Assert.assertEquals(coded.get("kvBytesPerToken").getAsDouble(), vectors * 18.0);
+        Assert.assertEquals(coded.get("kvBytes").getAsLong(), vectors * 18_000L);
+        assertError(run("info", "--context", "1025"), 2, "--context is 1025, but the model has");
+        assertError(run("info", "--context", "0"), 2, "--context is 0");
+    }
+
+    @Test
+    public void floatModelHasNoQuantizedParameters() {
+        JsonObject json = run("info", "--json", "--quantization", "none").json();
+        Assert.assertEquals(json.get("quantizedParameters").getAsLong(), 0);
+        Assert.assertEquals(json.get("bitsPerWeight").getAsDouble(), 32.0);
+        Assert.assertEquals(json.get("kernels").getAsString(), "PyTorch");
+    }
+
+    @Test
+    public void promptMayBeAnOptionAnArgumentOrStandardInput() {
+        String[] rest = {"generate", "--greedy", "--max-tokens", "4", "--json"};
+        String text = run(with(rest, "--prompt", PROMPT)).json().get("text").getAsString();
+        Assert.assertFalse(text.isEmpty());
+        for (Outcome same :
+                List.of(
+                        run(with(rest, PROMPT)),
+                        runWithInput(PROMPT + "\n", with(rest, "-")),
+                        runWithInput(PROMPT, with(rest, "--prompt", "-")))) {
+            Assert.assertEquals(same.json().get("text").getAsString(), text);
+        }
+    }
+
+    private static String[] with(String[] args, String... more) {
+        List<String> all = new ArrayList<>(List.of(args));
+        all.addAll(List.of(more));
+        return all.toArray(String[]::new);
+    }
+
+    @Test
+    public void equalSeedsGiveEqualTextsAndStopStringsEndThem() {
+        String[] args = {
+            "generate",
+            PROMPT,
+            "--temperature",
+            "1",
+            "--top-k",
+            "50",
+            "--top-p",
+            "0.9",
+            "--repetition-penalty",
+            "1.1",
+            "--max-tokens",
+            "12",
+            "--seed",
+            "-5",
+            "--json"
+        };
+        String text = run(args).json().get("text").getAsString();
+        Assert.assertEquals(run(args).json().get("text").getAsString(), text);
+        String stop = text.substring(text.length() / 2, text.length() / 2 + 2);
+        JsonObject stopped = run(with(args, "--stop", "\0", "--stop", stop)).json();
+        Assert.assertEquals(
+                stopped.get("text").getAsString(), text.substring(0, text.indexOf(stop)));
+        Assert.assertEquals(stopped.get("finishReason").getAsString(), "stop");
+    }
+
+    @Test
+    public void withoutJsonPeopleGetTheTextAndItsFigures() {
+        Outcome outcome = run("generate", PROMPT, "--greedy", "--max-tokens", "4");
+        Assert.assertEquals(outcome.exitCode(), 0, outcome.err());
+        Assert.assertTrue(outcome.out().startsWith(PROMPT), outcome.out());
+        Assert.assertTrue(outcome.out().contains("bits per Linear weight"), outcome.out());
+        Assert.assertTrue(run("info").out().contains("architecture           llama\n"));
+        Outcome perplexity = run("perplexity", "--text", text.toString());
+        Assert.assertTrue(perplexity.out().startsWith("perplexity  "), perplexity.out());
+    }
+
+    @DataProvider
+    public static Object[][] wrongUsage() {
+        return new Object[][] {
+            {new String[] {"translate"}, "Unmatched arguments from index 0: 'translate'"},
+            {new String[] {"generate"}, "give one prompt"},
+            {new String[] {"generate", "a", "--prompt", "b"}, "give one prompt"},
+            {new String[] {"generate", "a", "b"}, "Unmatched argument at index 2: 'b'"},
+            {new String[] {"generate", "a", "--top-k", "-1"}, "argument \"topK\" must be"},
+            {new String[] {"generate", "a", "--top-p", "2"}, "argument \"topP\" must be"},
+            {new String[] {"generate", "a", "--top-p", "x"}, "Invalid value for option '--top-p'"},
+            {new String[] {"generate", "a", "--max-tokens", "0"}, "argument \"maxNewTokens\""},
+            {new String[] {"generate", "a", "--stop", ""}, "argument \"stop\" must be"},
+            {
+                new String[] {"generate", "a", "--greedy", "--temperature", "1"},
+                "--greedy and --temperature 1.0 exclude each other"
+            },
+            {new String[] {"info", "--beams", "4"}, "Unknown options: '--beams', '4'"},
+            {
+                new String[] {"info", "--quantization", "w2"},
+                "Invalid value for option '--quantization': unknown quantization \"w2\""
+            },
+            {new String[] {"info", "--threads", "0"}, "--threads is 0"},
+            {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
+            {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
+            {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+        };
+    }
+
+    @Test(dataProvider = "wrongUsage")
+    public void wrongUsageIsExitCodeTwoAndOneLine(String[] args, String message) {
+        assertError(run(with(args, "--json")), 2, message);
+    }
+
+    @Test
+    public void failureIsExitCodeOneAndOneLine() throws IOException {
+        assertError(run("info", "--json", "--model", "no/such"), 1, "no/such is not a directory");
+        assertError(run("perplexity", "--json", "--text", "no/such"), 1, "no/such does not exist");
+        Path directory = Files.createTempDirectory("nestquant-empty");
+        Path latin = Files.createTempFile("nestquant", ".txt");
+        try {
+            assertError(
+                    run("info", "--json", "--model", directory.toString()),
+                    1,
+                    directory.toString());
+            Files.write(latin, "tr\u00e8s".getBytes(StandardCharsets.ISO_8859_1));
+            assertError(
+                    run("perplexity", "--json", "--text", latin.toString()),
+                    1,
+                    latin + " is not UTF-8 text");
+        } finally {
+            Files.delete(latin);
+            Files.delete(directory);
+        }
+    }
+
+    @Test
+    public void contextBeyondTheModelsPositionsIsWrongUsage() {
+        assertError(
+                run("perplexity", "--json", "--text", text.toString(), "--context", "1025"),
+                2,
+                "--context is 1025, but the model has 1024 positions");
+    }
+
+    private static void assertError(Outcome outcome, int exitCode, String message) {
+        Assert.assertEquals(outcome.exitCode(), exitCode, outcome.err());
+        Assert.assertEquals(outcome.out(), "");
+        List<String> lines = outcome.err().lines().toList();
+        Assert.assertEquals(lines.size(), 1, outcome.err());
+        Assert.assertTrue(lines.get(0).startsWith("nestquant: " + message), outcome.err());
+    }
+
+    @Test
+    public void verboseAddsTheStackTrace() {
+        Outcome outcome = run("info", "--model", "no/such", "--verbose");
+        Assert.assertEquals(outcome.exitCode(), 1);
+        Assert.assertTrue(outcome.err().contains("\tat ai.djl.nestquant."), outcome.err());
+    }
+
+    @Test
+    public void helpIsAResult() {
+        for (String[] args : new String[][] {{"--help"}, {"generate", "--help"}, {"--version"}}) {
+            Outcome outcome = run(args);
+            Assert.assertEquals(outcome.exitCode(), 0);
+            Assert.assertFalse(outcome.out().isEmpty());
+            Assert.assertEquals(outcome.err(), "");
+        }
+        Outcome nothing = run();
+        Assert.assertEquals(nothing.exitCode(), 2);
+        Assert.assertEquals(nothing.out(), "");
+    }
+
+    @Test
+    public void readerThatHasGoneEndsTheCommand() {
+        OutputStream closed =
+                new OutputStream() {
+                    @Override
+                    public void write(int b) throws IOException {
+                        throw new IOException("Broken pipe");
+                    }
+                };
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Streams streams =
+                new Streams(System.in, new PrintStream(closed), new PrintStream(err, true));
+        Assert.assertEquals(Main.run(streams, "generate", PROMPT, "--max-tokens", "1000"), 1);
+        Assert.assertTrue(err.toString().contains("standard output is closed"), err.toString());
+    }
+}

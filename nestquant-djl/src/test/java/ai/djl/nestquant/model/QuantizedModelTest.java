@@ -1,0 +1,207 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.ParameterStore;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.testng.Assert;
+import org.testng.SkipException;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
+
+/** Laws that hold for a model under every kind of quantisation. */
+public class QuantizedModelTest {
+
+    private static final Path SHARED =
+            Path.of(System.getProperty("nestquant.shared", "../shared")).toAbsolutePath();
+
+    /**
+     * Float sums in another order (one row against many) move a logit by about 1e-5; where an entry
+     * lies between two lattice points that may choose the other one, an error of the size that
+     * quantisation itself makes for one block.
+     */
+    private static final double STEP_AGAINST_PASS = 0.05;
+
+    /** Random weights amplify: each Linear adds a relative error of sqrt(0.0043) = 6.5%. */
+    private static final double NEAR = 0.6;
+
+    /** Rotations of float32 vectors and back. */
+    private static final double FOLDING = 2e-4;
+
+    private static Path model(String name) {
+        Path directory = SHARED.resolve(name);
+        if (!Files.isDirectory(directory)) {
+            throw new SkipException("the model is missing: " + directory);
+        }
+        return directory;
+    }
+
+    private static NDManager newManager() {
+        return Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
+    }
+
+    private static CausalLm load(String name, String quantization, NDManager manager)
+            throws Exception {
+        return CausalLmLoader.load(model(name), QuantizationConfig.parse(quantization), manager);
+    }
+
+    private static float[] logits(CausalLm model, NDManager manager, long[] ids, KvCache cache) {
+        NDArray input = manager.create(ids, new Shape(1, ids.length));
+        return model.logits(new ParameterStore(manager, false), input, cache, false).toFloatArray();
+    }
+
+    private static long[] ids(int count) {
+        long[] ids = new long[count];
+        for (int i = 0; i < count; i++) {
+            ids[i] = 3 + i * 37 % 190;
+        }
+        return ids;
+    }
+
+    private static double meanDifference(float[] a, float[] b) {
+        double sum = 0;
+        for (int i = 0; i < a.length; i++) {
+            sum += Math.abs(a[i] - b[i]);
+        }
+        return sum / a.length;
+    }
+
+    @DataProvider
+    public Object[][] configurations() {
+        return new Object[][] {
+            {"goldens/dev/llama_gqa_tied", "w4"},
+            {"goldens/dev/llama_bias_sharded", "w4a8"},
+            {"goldens/dev/qwen2_tied", "w4a4"},
+            {"goldens/dev/qwen3", "kv4"},
+            {"goldens/dev/mistral_sw16", "w4kv4"},
+            {"models/stories260K", "w4a4kv4"},
+            {"models/demo", "w4a8kv4"}
+        };
+    }
+
+    @Test(dataProvider = "configurations")
+    public void tokenByTokenAndOnePassAgree(String name, String quantization) throws Exception {
+        try (NDManager manager = newManager()) {
+            CausalLm model = load(name, quantization, manager);
+            long[] ids = ids(33);
+            float[] onePass = logits(model, manager, ids, null);
+            int vocabulary = model.config().vocabularySize();
+            float[] steps = new float[onePass.length];
+            try (KvCache cache = model.newCache(manager, ids.length)) {
+                int prompt = 17;
+                float[] first = logits(model, manager, Arrays.copyOf(ids, prompt), cache);
+                System.arraycopy(first, 0, steps, 0, first.length);
+                for (int i = prompt; i < ids.length; i++) {
+                    float[] step = logits(model, manager, new long[] {ids[i]}, cache);
+                    System.arraycopy(step, 0, steps, i * vocabulary, vocabulary);
+                }
+            }
+            double difference = meanDifference(steps, onePass);
+            Assert.assertTrue(difference < STEP_AGAINST_PASS, "differ by " + difference);
+        }
+    }
+
+    @Test(dataProvider = "configurations")
+    public void quantisedLogitsAreNearTheFloatOnesButNotThem(String name, String quantization)
+            throws Exception {
+        try (NDManager manager = newManager()) {
+            float[] exact = logits(load(name, "none", manager), manager, ids(33), null);
+            float[] coded = logits(load(name, quantization, manager), manager, ids(33), null);
+            double difference = meanDifference(coded, exact);
+            double size = meanDifference(exact, new float[exact.length]);
+            Assert.assertTrue(difference > 1e-4 * size, "not quantised: " + difference);
+            Assert.assertTrue(difference < NEAR * size, difference + " of " + size);
+        }
+    }
+
+    @Test
+    public void rotatedHeadsInAFloatCacheGiveTheFloatLogits() throws Exception {
+        String[] names = {"llama_gqa_tied", "llama_bias_sharded", "qwen2_tied", "qwen3"};
+        for (String name : names) {
+            try (NDManager manager = newManager()) {
+                CausalLm exact = load("goldens/dev/" + name, "none", manager);
+                CausalLm rotated = load("goldens/dev/" + name, "kv4", manager);
+                long[] ids = ids(20);
+                float[] expected = logits(exact, manager, ids, null);
+                KvCache cache = new FloatKvCache(manager, exact.config().layers(), ids.length);
+                float[] actual = logits(rotated, manager, ids, cache);
+                for (int i = 0; i < actual.length; i++) {
+                    Assert.assertEquals(actual[i], expected[i], FOLDING, name + " logit " + i);
+                }
+            }
+        }
+    }
+
+    @Test
+    public void forkedCacheContinuesOnItsOwn() throws Exception {
+        for (String quantization : new String[] {"none", "kv4"}) {
+            try (NDManager manager = newManager()) {
+                CausalLm model = load("models/demo", quantization, manager);
+                try (KvCache cache = model.newCache(manager, 600)) {
+                    logits(model, manager, ids(300), cache);
+                    try (KvCache fork = cache.fork(manager)) {
+                        Assert.assertEquals(fork.length(), 300);
+                        float[] expected = logits(model, manager, new long[] {5}, cache);
+                        logits(model, manager, ids(9), cache); // must not reach the fork
+                        float[] forked = logits(model, manager, new long[] {5}, fork);
+                        Assert.assertEquals(forked, expected);
+                    }
+                    cache.reset();
+                    float[] again = logits(model, manager, ids(300), cache);
+                    Assert.assertEquals(again, logits(model, manager, ids(300), null));
+                }
+            }
+        }
+    }
+
+    @Test
+    public void fullCacheIsRefusedWithItsNumbers() throws Exception {
+        try (NDManager manager = newManager()) {
+            CausalLm model = load("models/demo", "kv4", manager);
+            try (KvCache cache = model.newCache(manager, 10)) {
+                logits(model, manager, ids(8), cache);
+                IllegalStateException error =
+                        Assert.expectThrows(
+                                IllegalStateException.class,
+                                () -> logits(model, manager, ids(3), cache));
+                Assert.assertTrue(error.getMessage().contains("maximum of 10"));
+                Assert.assertEquals(cache.length(), 8);
+            }
+        }
+    }
+
+    @Test
+    public void aTokensBytesAreThoseThatACacheAllocates() throws Exception {
+        for (String quantization : new String[] {"none", "kv4"}) {
+            try (NDManager manager = newManager()) {
+                CausalLm model = load("models/demo", quantization, manager);
+                int tokens = NestQuantKvCache.SEGMENT;
+                try (KvCache cache = model.newCache(manager, tokens)) {
+                    logits(model, manager, ids(tokens), cache);
+                    int matrices = quantization.equals("kv4") ? 2 * model.config().layers() : 0;
+                    double expected = tokens * model.cacheBytesPerToken();
+                    Assert.assertEquals(cache.bytes() - 4.0 * matrices, expected, quantization);
+                }
+            }
+        }
+    }
+
+    @Test
+    public void codedCacheTakesAtMostTwentyEightPercentOfHalfFloats() throws Exception {
+        try (NDManager manager = newManager()) {
+            CausalLm model = load("goldens/dev/llama_gqa_tied", "kv4", manager);
+            int tokens = NestQuantKvCache.SEGMENT;
+            try (KvCache cache = new NestQuantKvCache(manager, model.config().layers(), tokens)) {
+                NDArray vectors = manager.randomNormal(new Shape(1, 2, tokens, 64));
+                cache.append(0, vectors, vectors);
+                long halfFloats = 2L * vectors.size() * 2;
+                Assert.assertTrue(cache.bytes() <= 0.28 * halfFloats, cache.bytes() + " bytes");
+            }
+        }
+    }
+}
