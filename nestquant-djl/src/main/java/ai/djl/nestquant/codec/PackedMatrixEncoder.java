@@ -9,9 +9,8 @@ import java.nio.IntBuffer;
  * Fills a {@link PackedMatrix}: per block the best step of the ladder, per row the best scale.
  *
  * <p>Quantising a matrix takes two passes over its rows (rotated and padded by the caller): {@link
- * RowEncoder#largestBlockNorm} of all rows gives {@link #tensorScale}, which makes sure that no
- * block of any row can overload, then each tile is encoded. Thread-safe for calls with different
- * tiles.
+ * #largestBlockNorm} of all rows gives {@link #tensorScale}, the scale that holds every block, then
+ * each tile is encoded. Thread-safe for calls with different tiles.
  */
 public final class PackedMatrixEncoder {
     /** The code of the words: E8 modulo 16·E8. */

@@ -13,10 +13,10 @@ public final class RowEncoder {
     private static final float SMALLEST_TENSOR_SCALE = 1e-9f;
 
     /**
-     * Exponents tried to each side: up to 26% finer and coarser. Six instead of four gain 0.1% on
-     * the rotated rows of SmolLM2.
+     * Exponents tried to each side. Mean relative error of SmolLM2's rotated rows: 0.00435 with
+     * none, 0.00418 with two, 0.00417 with three to six.
      */
-    public static final int SCALE_WINDOW = 4;
+    public static final int SCALE_WINDOW = 3;
 
     private final float tensorScale;
     private final BlockEncoder encoder;
@@ -47,7 +47,7 @@ public final class RowEncoder {
     public RowEncoder(VoronoiCode code, BetaSet betas, float tensorScale, int scaleWindow) {
         this.tensorScale = tensorScale;
         this.encoder = new BlockEncoder(code, betas, BetaPolicy.INNER_FIT);
-        // the search ranks scales by plain best-fit: same choice, half the time
+        // ranking scales by plain best-fit takes half the time and leaves the same mean error
         this.search =
                 new RowScaleSearch(
                         new BlockEncoder(code, betas, BetaPolicy.BEST_FIT),

@@ -37,15 +37,15 @@ final class RowScaleSearch {
         double scale = encoder.betas().unit() * Math.sqrt(norm / columns);
         double octaves = Math.log(tensorScale / scale) / Math.log(2);
         int centre = (int) Math.round(PackedMatrix.STEPS_PER_OCTAVE * octaves);
-        int coarsest = clamp(centre - window);
-        int finest = clamp(centre + window);
         least = Double.POSITIVE_INFINITY;
-        int best = coarsest;
-        for (int e = coarsest; e <= finest; e++) {
+        int best = clamp(centre);
+        for (int i = 0; i <= 2 * window; i++) {
+            // from the centre outwards: later exponents are given up early
+            int e = clamp(centre + (i % 2 == 0 ? i / 2 : -(i + 1) / 2));
             best = improves(e, entries, start, columns) ? e : best;
         }
         // the best so far shortens blocks: a scale that covers more of them may be better
-        for (int e = coarsest - 1; e >= 0 && leastOverloads; e--) {
+        for (int e = clamp(centre - window) - 1; e >= 0 && leastOverloads; e--) {
             best = improves(e, entries, start, columns) ? e : best;
         }
         return best;
