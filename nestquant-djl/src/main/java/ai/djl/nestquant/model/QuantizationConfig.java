@@ -7,10 +7,10 @@ import java.util.regex.Pattern;
 /**
  * What is put on lattice codes, with a compact text form.
  *
- * <p>The text is a preset, {@code none} or {@code w4}, optionally followed by {@code ,exclude=NAME}
- * once for each layer that stays float; {@code *} in a name matches anything, as in {@code
- * w4,exclude=lm_head,exclude=*.down_proj}, and by {@code ,balance=off}. Immutable and safe for
- * concurrent use.
+ * <p>The text is a preset, {@code none} or {@code w4}, optionally followed by {@code balance=off}
+ * and by {@code exclude=NAME} once for each layer that stays float, separated by commas; {@code *}
+ * in a name matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. Immutable and
+ * safe for concurrent use.
  *
  * @param weights true if the weights of Linear blocks are coded (4.25 bits each)
  * @param balance whether channels are balanced before the rotation where weights are coded
