@@ -60,7 +60,7 @@ final class StudyCodes {
         for (int ratio : ratios) {
             VoronoiCode code = new VoronoiCode(coarse, ratio);
             String family = code.name().replaceFirst("\\d+", "q");
-            GaussianBetas betas = new GaussianBetas(code);
+            StudyBetas betas = new StudyBetas(code);
             for (int k : sizes) {
                 codes.add(
                         new StudyCode(
