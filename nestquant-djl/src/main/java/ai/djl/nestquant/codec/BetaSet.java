@@ -11,8 +11,9 @@ import java.util.Arrays;
 public final class BetaSet {
     private final double[] betas;
     private final int[] largestCoordinates;
+    private final double unit;
 
-    private BetaSet(double[] betas, int[] largestCoordinates) {
+    private BetaSet(double[] betas, int[] largestCoordinates, double unit) {
         if (betas.length == 0) {
             throw new IllegalArgumentException("a beta set needs at least one beta");
         }
@@ -26,6 +27,7 @@ public final class BetaSet {
         }
         this.betas = betas;
         this.largestCoordinates = largestCoordinates;
+        this.unit = unit;
     }
 
     /**
@@ -38,21 +40,21 @@ public final class BetaSet {
     public static BetaSet of(double... betas) {
         int[] unlimited = new int[betas.length];
         Arrays.fill(unlimited, Integer.MAX_VALUE);
-        return new BetaSet(betas.clone(), unlimited);
+        return new BetaSet(betas.clone(), unlimited, 1);
     }
 
     /**
      * Makes the set {@code β_j = 2·m_j} of a ladder, whose row scale is the ladder's unit u and
-     * whose codes keep {@code |m_j·y|} ≤ 127.
+     * whose codes keep {@code |m_j·y|} within its limit.
      */
     static BetaSet of(Ladder ladder) {
         double[] betas = new double[ladder.size()];
         int[] largest = new int[ladder.size()];
         for (int j = 0; j < betas.length; j++) {
             betas[j] = 2.0 * ladder.step(j);
-            largest[j] = Byte.MAX_VALUE / ladder.step(j);
+            largest[j] = ladder.limit() / ladder.step(j);
         }
-        return new BetaSet(betas, largest);
+        return new BetaSet(betas, largest, ladder.unit());
     }
 
     /** Returns k, the number of scales. */
@@ -73,6 +75,11 @@ public final class BetaSet {
     /** Returns the largest scale, which has to cover the largest block. */
     public double largest() {
         return betas[betas.length - 1];
+    }
+
+    /** Returns the row scale that suits a row of standard deviation 1. */
+    public double unit() {
+        return unit;
     }
 
     /** Returns the largest |y| that may be stored with scale {@code index}. */

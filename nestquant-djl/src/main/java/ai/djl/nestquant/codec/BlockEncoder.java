@@ -17,6 +17,8 @@ public final class BlockEncoder {
     private static final float SHORTENING = 0.975f;
 
     private static final int INNER_ATTEMPTS = 3;
+    // q = 2 has cells no larger than the rounding
+    private static final double SMALLEST_COVERED_RADIUS = 0.25;
     private static final float SMALLEST_SCALE = 1e-16f;
     private static final float LARGEST_SCALE = 1e16f;
 
@@ -49,6 +51,21 @@ public final class BlockEncoder {
         this.beta = new float[betas.size()];
         this.inverse = new float[betas.size()];
         this.reach = new float[betas.size()];
+    }
+
+    /** Returns the scales that can be stored. */
+    public BetaSet betas() {
+        return betas;
+    }
+
+    /**
+     * Returns the norm up to which every block surely fits at row scale 1: the largest β's cell,
+     * less E8's covering radius for the rounding.
+     */
+    double coveredNorm() {
+        int last = betas.size() - 1;
+        double radius = Math.min(code.innerRadius(), betas.largestCoordinate(last) / 2);
+        return betas.beta(last) * Math.max(radius - 1, SMALLEST_COVERED_RADIUS);
     }
 
     /**
@@ -181,7 +198,7 @@ public final class BlockEncoder {
         least = error;
     }
 
-    private static float squaredNorm(float[] x, int offset) {
+    static float squaredNorm(float[] x, int offset) {
         float sum = 0;
         for (int i = 0; i < GossetLattice.DIMENSION; i++) {
             sum += x[offset + i] * x[offset + i];

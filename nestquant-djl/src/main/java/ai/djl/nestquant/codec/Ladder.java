@@ -9,10 +9,26 @@ import java.util.Arrays;
  * <p>Immutable and thread-safe.
  */
 public final class Ladder {
-    /** The ladder of 16·E8 with four scales, the product's code. */
-    public static final Ladder E8_16 = new Ladder(0.0321, 3, 4, 5, 7);
+    /** The ladder of 16·E8 with four scales, the product's code; units are measured optima. */
+    public static final Ladder E8_16 = new Ladder(0.0300, 3, 4, 5, 7);
+
+    /** The ladder of 14·E8 with four scales. */
+    public static final Ladder E8_14 = new Ladder(0.0342, 3, 4, 5, 7);
+
+    /** The ladder of 8·E8 with four scales. */
+    public static final Ladder E8_8 = new Ladder(0.0594, 3, 4, 5, 7);
+
+    /** The ladder of 4·E8 with four scales. */
+    public static final Ladder E8_4 = new Ladder(0.118, 3, 4, 5, 7);
+
+    /** The ladder of 16·D8* with eight scales. */
+    public static final Ladder D8_16 = new Ladder(0.0294, 3, 4, 5, 6, 7, 8, 10, 12);
+
+    /** The ladder of 64·E8 with four scales, near lossless; its rows are int16 vectors. */
+    public static final Ladder E8_64 = withLimit(Short.MAX_VALUE, 0.0078, 3, 4, 5, 7);
 
     private final double unit;
+    private final int limit;
     private final int[] steps;
     private final BetaSet betas;
 
@@ -24,9 +40,31 @@ public final class Ladder {
      * @throws IllegalArgumentException if the steps are not positive and ascending
      */
     public Ladder(double unit, int... steps) {
+        this(Byte.MAX_VALUE, unit, steps.clone());
+    }
+
+    private Ladder(int limit, double unit, int[] steps) {
+        this.limit = limit;
         this.unit = unit;
-        this.steps = steps.clone();
+        this.steps = steps;
         this.betas = BetaSet.of(this);
+    }
+
+    /**
+     * Makes a ladder whose decoded entries are wider than int8.
+     *
+     * @param limit the largest {@code |m_j·y|}
+     * @param unit u for entries of standard deviation 1
+     * @param steps m_0 < m_1 < …, positive
+     * @return the ladder
+     */
+    public static Ladder withLimit(int limit, double unit, int... steps) {
+        return new Ladder(limit, unit, steps.clone());
+    }
+
+    /** Returns the largest {@code |m_j·y|} of a code, 127 unless said otherwise. */
+    public int limit() {
+        return limit;
     }
 
     /** Returns k, the number of steps. */

@@ -75,7 +75,7 @@ public final class NibbleWord {
     }
 
     /** Returns the lowest bit of coordinate i's nibble. */
-    private static int bit(int i) {
+    static int bit(int i) {
         return 8 * (i & 3) + (i >> 2) * 4;
     }
 }

@@ -2,39 +2,40 @@ package ai.djl.nestquant.codec;
 
 /** What every row quantiser asks of its input. */
 final class RowChecks {
+    /** Entries stay below this size, so that their squares stay finite in float. */
+    private static final float LARGEST_ENTRY = 1e15f;
+
     private RowChecks() {}
 
     /**
      * Returns ‖row‖².
      *
-     * @throws IllegalArgumentException if it is not finite, naming the entry
+     * @throws IllegalArgumentException if an entry is NaN, infinite or beyond 1e15, naming it
      */
     static double squaredNorm(float[] entries, int offset, int columns) {
         double sum = 0;
         for (int i = 0; i < columns; i++) {
-            double x = entries[offset + i];
-            sum += x * x;
-        }
-        if (!(sum <= Double.MAX_VALUE)) {
-            throw unusableEntry(entries, offset, 0);
+            float x = entries[offset + i];
+            if (!(Math.abs(x) < LARGEST_ENTRY)) {
+                throw new IllegalArgumentException(
+                        "column "
+                                + i
+                                + " of the row at offset "
+                                + offset
+                                + " is "
+                                + x
+                                + ", cannot be quantised");
+            }
+            sum += (double) x * x;
         }
         return sum;
     }
 
-    /** Makes the exception for the first entry from {@code start} on that is no usable number. */
-    static IllegalArgumentException unusableEntry(float[] entries, int offset, int start) {
-        int column = start;
-        // squares must be finite in float
-        while (Math.abs(entries[offset + column]) < 1e18f) {
-            column++;
+    /** Refuses row lengths that are no multiple of 8, naming the length. */
+    static void wholeBlocks(int columns) {
+        if (columns <= 0 || columns % 8 != 0) {
+            throw new IllegalArgumentException(
+                    "row length " + columns + " is not a positive multiple of 8; pad the rows");
         }
-        return new IllegalArgumentException(
-                "column "
-                        + column
-                        + " of the row at offset "
-                        + offset
-                        + " is "
-                        + entries[offset + column]
-                        + ", cannot be quantised");
     }
 }

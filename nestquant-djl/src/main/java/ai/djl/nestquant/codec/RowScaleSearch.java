@@ -4,7 +4,7 @@ package ai.djl.nestquant.codec;
  * Finds a row's scale on the grid {@code tensorScale · 2^(−e/12)}: the exponent with the least
  * error.
  *
- * <p>All exponents around the Gaussian unit are tried, because the error of a row is no smooth
+ * <p>All exponents around the Gaussian scale are tried, because the error of a row is no smooth
  * function of its scale: that roughness is what the search gains from. Where the best of them
  * cannot hold all blocks, the search goes on to coarser scales until one can.
  *
@@ -13,19 +13,17 @@ package ai.djl.nestquant.codec;
 final class RowScaleSearch {
     private static final int LARGEST_EXPONENT = 255;
 
-    /** Exponents tried on the finer side of the Gaussian unit, and on the coarser side. */
-    private static final int FINER = 4;
-
-    private static final int COARSER = 4;
-
     private final BlockEncoder encoder;
     private final float tensorScale;
+    private final int window;
     private double least;
     private boolean leastOverloads;
 
-    RowScaleSearch(BlockEncoder encoder, float tensorScale) {
+    /** Makes a search over {@code window} exponents to each side of the Gaussian scale. */
+    RowScaleSearch(BlockEncoder encoder, float tensorScale, int window) {
         this.encoder = encoder;
         this.tensorScale = tensorScale;
+        this.window = window;
     }
 
     /**
@@ -36,11 +34,11 @@ final class RowScaleSearch {
         if (norm == 0) {
             return 0;
         }
-        double unit = PackedMatrix.LADDER.unit() * Math.sqrt(norm / columns);
-        double octaves = Math.log(tensorScale / unit) / Math.log(2);
+        double scale = encoder.betas().unit() * Math.sqrt(norm / columns);
+        double octaves = Math.log(tensorScale / scale) / Math.log(2);
         int centre = (int) Math.round(PackedMatrix.STEPS_PER_OCTAVE * octaves);
-        int coarsest = clamp(centre - COARSER);
-        int finest = clamp(centre + FINER);
+        int coarsest = clamp(centre - window);
+        int finest = clamp(centre + window);
         least = Double.POSITIVE_INFINITY;
         int best = coarsest;
         for (int e = coarsest; e <= finest; e++) {

@@ -99,11 +99,18 @@ public final class VoronoiCode {
         };
     }
 
+    /** Returns a radius, in x, within which every point of E8 is its coset's leader. */
+    public double innerRadius() {
+        // half the shortest vector of q·E8; a wrap at ±q/2 is the nearest border of the others
+        return coarse == CoarseLattice.GOSSET ? ratio / Math.sqrt(2) : ratio / 2.0;
+    }
+
     /**
      * Finds the coset of a lattice point.
      *
      * @param y a point of E8, doubled integers [8]
-     * @param digits receives the code, digit i in [0, {@link #radix radix(i)})
+     * @param digits receives the code, digit i in [0, {@link #radix radix(i)}); may be the same
+     *     array
      */
     public void encode(int[] y, int[] digits) {
         int wraps = 0;
@@ -157,6 +164,17 @@ public final class VoronoiCode {
     }
 
     /**
+     * Finds the leader of a lattice point's coset: encodes and decodes it.
+     *
+     * @param y a point of E8, doubled integers [8]
+     * @param leader receives the leader, doubled integers [8]; may be the same array
+     */
+    public void leaderOf(int[] y, int[] leader) {
+        encode(y, leader);
+        leader(leader, leader);
+    }
+
+    /**
      * Says whether a lattice point is the leader of its coset, that is whether it survives
      * encoding: false is overload.
      *
@@ -171,8 +189,7 @@ public final class VoronoiCode {
             }
         }
         int[] decoded = new int[DIMENSION];
-        encode(y, decoded);
-        leader(decoded, decoded);
+        leaderOf(y, decoded);
         return Arrays.equals(y, decoded);
     }
 

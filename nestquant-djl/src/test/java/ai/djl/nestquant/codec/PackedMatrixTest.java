@@ -1,7 +1,6 @@
 package ai.djl.nestquant.codec;
 
 import java.util.Arrays;
-import java.util.Random;
 import org.testng.Assert;
 import org.testng.annotations.Test;
 
@@ -15,7 +14,7 @@ public class PackedMatrixTest {
     public void decodedRowsAreAsFarFromTheInputAsTheStatisticsSay() {
         int rows = 37;
         int columns = 72;
-        float[] entries = gaussian(rows * columns);
+        float[] entries = GaussianRows.of(rows * columns, SEED);
         DistortionStats stats = new DistortionStats();
         PackedMatrix matrix = PackedMatrixEncoder.encode(entries, rows, columns, stats);
         double error = 0;
@@ -40,7 +39,7 @@ public class PackedMatrixTest {
         int rows = 256;
         int columns = 576;
         DistortionStats stats = new DistortionStats();
-        PackedMatrixEncoder.encode(gaussian(rows * columns), rows, columns, stats);
+        PackedMatrixEncoder.encode(GaussianRows.of(rows * columns, SEED), rows, columns, stats);
         Assert.assertTrue(stats.meanRowError() < GAUSSIAN_ROW_ERROR, stats.toString());
         Assert.assertTrue(stats.worstRowError() < 0.008, stats.toString());
     }
@@ -48,7 +47,7 @@ public class PackedMatrixTest {
     @Test
     public void concentratedRowsFindACoarserScale() {
         int columns = 576;
-        float[] entries = gaussian(48 * columns);
+        float[] entries = GaussianRows.of(48 * columns, SEED);
         for (int row = 0; row < 48; row++) {
             entries[row * columns + row] = 6 * (1 + row);
         }
@@ -61,7 +60,7 @@ public class PackedMatrixTest {
     @Test
     public void rowsOfVeryDifferentSizeKeepTheirRelativeError() {
         int columns = 64;
-        float[] entries = gaussian(32 * columns);
+        float[] entries = GaussianRows.of(32 * columns, SEED);
         for (int i = 0; i < entries.length; i++) {
             entries[i] *= (float) Math.pow(0.65, i / columns); // 0.65^31 = 1.6e-6
         }
@@ -72,7 +71,7 @@ public class PackedMatrixTest {
 
     @Test
     public void zeroRowsAreExactAndRowsBeyondTheLastAreZero() {
-        float[] entries = gaussian(3 * 16);
+        float[] entries = GaussianRows.of(3 * 16, SEED);
         Arrays.fill(entries, 16, 32, 0);
         PackedMatrix matrix = PackedMatrixEncoder.encode(entries, 3, 16, new DistortionStats());
         byte[] decoded = new byte[16];
@@ -90,7 +89,7 @@ public class PackedMatrixTest {
     public void unusableEntriesAreNamed() {
         for (float bad :
                 new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
-            float[] entries = gaussian(32);
+            float[] entries = GaussianRows.of(32, SEED);
             entries[16 + 11] = bad;
             IllegalArgumentException e =
                     Assert.expectThrows(
@@ -125,14 +124,5 @@ public class PackedMatrixTest {
                 () ->
                         new PackedMatrix(
                                 16, 16, 0f, matrix.words(), matrix.betas(), matrix.rowScales()));
-    }
-
-    private static float[] gaussian(int length) {
-        Random random = new Random(SEED);
-        float[] x = new float[length];
-        for (int i = 0; i < length; i++) {
-            x[i] = (float) random.nextGaussian();
-        }
-        return x;
     }
 }

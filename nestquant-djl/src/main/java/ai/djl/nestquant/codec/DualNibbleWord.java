@@ -1,0 +1,65 @@
+package ai.djl.nestquant.codec;
+
+/**
+ * The 32-bit word of a coset of E8 modulo 16·D8* with one spare bit, for eight scales: 4.25 bits
+ * with two more index bits per block stored as beside {@link NibbleWord}.
+ *
+ * <p>As {@link NibbleWord}, but b does not exist, so the lowest bit of a_7 (bit 28) follows from
+ * the others (Σa is even) and holds bit 2 of the scale's index. The leader needs no argmax: with
+ * {@code Σ|x| > 32} every coordinate moves by {@code −8·sgn}, and that is all.
+ *
+ * <p>All methods are static and thread-safe.
+ */
+public final class DualNibbleWord {
+    private static final int PARITY_BIT = 11;
+    private static final int SPARE_BIT = 28;
+
+    private DualNibbleWord() {}
+
+    /**
+     * Packs the coset of a lattice point.
+     *
+     * @param y a point of E8, doubled integers [8] (unchecked)
+     * @param betaIndex the scale's index, 0 to 7, of which bit 2 is stored
+     * @return the word
+     */
+    public static int pack(int[] y, int betaIndex) {
+        int shift = y[1] >> 1 & 8;
+        int word = 0;
+        for (int i = 0; i < 8; i++) {
+            word |= ((y[i] >> 1) + shift & 15) << NibbleWord.bit(i);
+        }
+        int spare = betaIndex >> 2 & 1;
+        return word & ~(1 << SPARE_BIT) | spare << SPARE_BIT | (y[0] & 1) << PARITY_BIT;
+    }
+
+    /**
+     * Returns bit 2 of the scale's index.
+     *
+     * @param word the coset and the spare bit
+     * @return 0 or 4
+     */
+    public static int highBetaBit(int word) {
+        return (word >>> SPARE_BIT & 1) << 2;
+    }
+
+    /**
+     * Decodes a word to its coset leader; every word is valid.
+     *
+     * @param word the coset and the spare bit, which is ignored
+     * @param y receives the leader, doubled integers [8]
+     */
+    public static void leader(int word, int[] y) {
+        int parity = word >>> PARITY_BIT & 1;
+        int last = Integer.bitCount(word & NibbleWord.LOWEST_BITS & ~(1 << SPARE_BIT)) & 1;
+        int nibbles = word & ~(1 << PARITY_BIT | 1 << SPARE_BIT) | last << SPARE_BIT;
+        int sum = 0;
+        for (int i = 0; i < 8; i++) {
+            y[i] = 2 * (nibbles << 28 - NibbleWord.bit(i) >> 28) + parity;
+            sum += Math.abs(y[i]);
+        }
+        for (int i = 0; i < 8 && sum > 64; i++) {
+            y[i] += y[i] < 0 ? 16 : -16;
+        }
+    }
+}
