@@ -15,7 +15,8 @@ final class BalancingFactors {
 
     /**
      * Factors stay within [1/LARGEST, LARGEST]: a channel that was silent in the calibration text
-     * must not become a giant when another text wakes it.
+     * must not become a giant when another text wakes it. Those of SmolLM2-135M lie between 0.07
+     * and 24, far inside.
      */
     static final double LARGEST = 256;
 

@@ -32,10 +32,9 @@ public record WeightSummary(
             sum = sum.plus(linear.codedWeights());
         }
         for (Parameter parameter : block.getDirectParameters().values()) {
-            NDArray array = parameter.getArray();
-            if (array.getDataType().isFloating()) {
-                long bytes = bytes(array);
-                sum = sum.plus(new WeightSummary(array.size(), 0, 0, bytes));
+            if (parameter.getType() != Parameter.Type.OTHER) { // codes and rotations are OTHER
+                NDArray array = parameter.getArray();
+                sum = sum.plus(new WeightSummary(array.size(), 0, 0, bytes(array)));
             }
         }
         return sum;

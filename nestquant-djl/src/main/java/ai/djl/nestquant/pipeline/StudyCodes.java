@@ -1,8 +1,10 @@
 package ai.djl.nestquant.pipeline;
 
 import ai.djl.nestquant.codec.AbsmaxQuantizer;
+import ai.djl.nestquant.codec.BetaPolicy;
+import ai.djl.nestquant.codec.BetaSet;
 import ai.djl.nestquant.codec.ClippedQuantizer;
-import ai.djl.nestquant.codec.Ladder;
+import ai.djl.nestquant.codec.LatticeQuantizer;
 import ai.djl.nestquant.codec.MxFp4Quantizer;
 import ai.djl.nestquant.codec.NvFp4Quantizer;
 import ai.djl.nestquant.codec.PackedMatrix;
@@ -36,7 +38,7 @@ final class StudyCodes {
         codes.addAll(lattices(CoarseLattice.DUAL_CHECKERBOARD, WORD_RATIOS, 4, 8));
         codes.addAll(lattices(CoarseLattice.GOSSET_FIXED, WORD_RATIOS, 4));
         codes.addAll(lattices(CoarseLattice.CUBE, WORD_RATIOS, 4));
-        codes.add(ladder());
+        codes.addAll(ladders());
         codes.addAll(uniform(columns));
         codes.addAll(formats());
         return codes;
@@ -48,7 +50,7 @@ final class StudyCodes {
         codes.addAll(lattices(CoarseLattice.GOSSET, RATIOS, 4));
         codes.addAll(lattices(CoarseLattice.DUAL_CHECKERBOARD, WORD_RATIOS, 8));
         codes.addAll(lattices(CoarseLattice.GOSSET_FIXED, WORD_RATIOS, 4));
-        codes.add(ladder());
+        codes.addAll(ladders());
         codes.addAll(uniform(columns));
         codes.addAll(formats());
         return codes;
@@ -60,7 +62,7 @@ final class StudyCodes {
         for (int ratio : ratios) {
             VoronoiCode code = new VoronoiCode(coarse, ratio);
             String family = code.name().replaceFirst("\\d+", "q");
-            GaussianBetas betas = new GaussianBetas(code);
+            StudyBetas betas = new StudyBetas(code);
             for (int k : sizes) {
                 codes.add(
                         new StudyCode(
@@ -68,22 +70,29 @@ final class StudyCodes {
                                 code.name(),
                                 k,
                                 GossetLattice.DIMENSION,
-                                new LatticeRows(code, betas.best(k), 1)));
+                                LatticeQuantizer.normalized(
+                                        code, betas.best(k), BetaPolicy.BEST_FIT)));
             }
         }
         return codes;
     }
 
-    /** The product's code, with its row scale at the Gaussian unit instead of searched for. */
-    static StudyCode ladder() {
+    /** The code that models run on: int8 rows, their scale at the Gaussian unit or searched for. */
+    static List<StudyCode> ladders() {
         VoronoiCode code = PackedMatrixEncoder.CODE;
-        Ladder ladder = PackedMatrix.LADDER;
+        BetaSet betas = PackedMatrix.LADDER.betas();
+        return List.of(
+                ladder("", LatticeQuantizer.normalized(code, betas, BetaPolicy.BEST_FIT)),
+                ladder(", scale searched", LatticeQuantizer.searched(code, betas)));
+    }
+
+    private static StudyCode ladder(String suffix, LatticeQuantizer quantizer) {
         return new StudyCode(
-                "integer ladder",
-                code.name() + " ladder",
-                ladder.size(),
+                "integer ladder" + suffix,
+                PackedMatrixEncoder.CODE.name() + " ladder" + suffix,
+                PackedMatrix.LADDER.size(),
                 GossetLattice.DIMENSION,
-                new LatticeRows(code, ladder.betas(), ladder.unit()));
+                quantizer);
     }
 
     /** Uniform integers, one scale per row or per 32 entries. */

@@ -40,7 +40,7 @@ public class StudiesTest {
         List<StudyCode> codes = new ArrayList<>();
         int[] sixteen = {16};
         codes.addAll(StudyCodes.lattices(CoarseLattice.GOSSET, sixteen, 4));
-        codes.add(StudyCodes.ladder());
+        codes.add(StudyCodes.ladders().get(0));
         codes.addAll(StudyCodes.lattices(CoarseLattice.DUAL_CHECKERBOARD, sixteen, 8));
         codes.addAll(StudyCodes.lattices(CoarseLattice.GOSSET_FIXED, sixteen, 4));
         codes.addAll(StudyCodes.lattices(CoarseLattice.GOSSET, new int[] {14}, 4));

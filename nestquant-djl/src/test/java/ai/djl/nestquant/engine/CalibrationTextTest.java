@@ -1,0 +1,50 @@
+package ai.djl.nestquant.engine;
+
+import ai.djl.nestquant.model.QuantizationConfig;
+import java.io.FileNotFoundException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.testng.Assert;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
+
+/** The calibration text is there when channels are balanced, and only then. */
+public class CalibrationTextTest {
+
+    @DataProvider
+    public Object[][] quantizations() {
+        return new Object[][] {
+            {"w4", true}, {"w4,balance=on", true}, {"w4,balance=off", false}, {"none", false}
+        };
+    }
+
+    @Test(dataProvider = "quantizations")
+    public void textIsEncodedWhereWeightsAreBalanced(String text, boolean balanced)
+            throws Exception {
+        QuantizationConfig quantization = QuantizationConfig.parse(text);
+        long[] ids = CalibrationText.tokenIds(SharedFiles.model("smollm2-135m"), quantization);
+        Assert.assertEquals(ids.length > 0, balanced);
+        if (balanced) {
+            Assert.assertTrue(ids.length >= 300 && ids.length <= 1024, ids.length + " tokens");
+        }
+    }
+
+    @Test
+    public void missingTokenizerSaysHowToLoadWithoutBalancing() throws Exception {
+        Path empty = Files.createTempDirectory(Path.of("target"), "no-tokenizer");
+        FileNotFoundException error =
+                Assert.expectThrows(
+                        FileNotFoundException.class,
+                        () -> CalibrationText.tokenIds(empty, QuantizationConfig.W4));
+        Assert.assertTrue(error.getMessage().contains("tokenizer.json"), error.getMessage());
+        Assert.assertTrue(error.getMessage().contains("w4,balance=off"), error.getMessage());
+    }
+
+    @Test
+    public void balanceSwitchSurvivesItsTextForm() {
+        QuantizationConfig off = QuantizationConfig.parse("w4,balance=off,exclude=lm_head");
+        Assert.assertEquals(QuantizationConfig.parse(off.toString()), off);
+        Assert.assertFalse(off.balance());
+        Assert.assertTrue(QuantizationConfig.parse("w4").balance());
+    }
+}
