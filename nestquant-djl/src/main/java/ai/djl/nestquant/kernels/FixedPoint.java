@@ -8,7 +8,7 @@ package ai.djl.nestquant.kernels;
  * <p>{@code |x[c] − fixed[c]·2^−shift| ≤ 2^−24·max|x|}.
  */
 final class FixedPoint {
-    /** The significand's bits of a float; the largest entry is in [2^23, 2^24]. */
+    /** Bits of a float's significand; brings the largest entry to [2^23, 2^24]. */
     private static final int BITS = 23;
 
     private FixedPoint() {}
@@ -27,9 +27,17 @@ final class FixedPoint {
         }
         float largest = Float.intBitsToFloat(max);
         if (!(largest <= Float.MAX_VALUE)) {
-            throw new IllegalArgumentException("x has entries that are not finite: " + largest);
+            throw notFinite(x);
         }
         return BITS - Math.getExponent(largest);
+    }
+
+    private static IllegalArgumentException notFinite(float[] x) {
+        int c = 0;
+        while (Float.isFinite(x[c])) {
+            c++;
+        }
+        return new IllegalArgumentException("x[" + c + "] = " + x[c] + " is not finite");
     }
 
     /**

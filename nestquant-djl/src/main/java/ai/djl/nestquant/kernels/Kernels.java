@@ -11,13 +11,16 @@ import java.nio.FloatBuffer;
  * overlap take turns on the worker threads, or run on their caller's.
  */
 public interface Kernels {
+    /** Upper limit of {@link #threads}, a guard against slips. */
+    int MAX_THREADS = 256;
+
     /**
      * Returns the fastest kernels that this machine can run, shared by all callers.
      *
      * @return the shared kernels, on as many threads as there are processors until told otherwise
      */
     static Kernels best() {
-        return PortableKernels.SHARED;
+        return PortableKernels.Shared.KERNELS;
     }
 
     /** Returns the name under which benchmarks and the command line report these kernels. */
@@ -29,7 +32,7 @@ public interface Kernels {
     /**
      * Sets the number of threads that share a product, the caller's included.
      *
-     * @param threads 1 to {@link WorkerPool#MAX_THREADS}
+     * @param threads 1 to {@link #MAX_THREADS}
      * @throws IllegalArgumentException if the number is out of range
      */
     void setThreads(int threads);

@@ -12,11 +12,6 @@ import java.nio.FloatBuffer;
  * <p>Thread-safe.
  */
 public final class PortableKernels implements Kernels {
-    /** The kernels of {@link Kernels#best}. */
-    static final PortableKernels SHARED =
-            new PortableKernels(
-                    Math.min(Runtime.getRuntime().availableProcessors(), WorkerPool.MAX_THREADS));
-
     /** Parts per thread if there are enough tiles: evens out other loads on the machine. */
     private static final int PARTS = 2;
 
@@ -30,7 +25,7 @@ public final class PortableKernels implements Kernels {
     /**
      * Makes kernels with their own worker threads.
      *
-     * @param threads 1 to {@link WorkerPool#MAX_THREADS}, the caller's included
+     * @param threads 1 to {@link Kernels#MAX_THREADS}, the caller's included
      * @throws IllegalArgumentException if the number is out of range
      */
     public PortableKernels(int threads) {
@@ -87,5 +82,14 @@ public final class PortableKernels implements Kernels {
         int threads = pool.threads();
         int wanted = Math.max(threads, Math.min(PARTS * threads, tiles / PART_TILES));
         return threads == 1 ? 1 : Math.min(tiles, wanted);
+    }
+
+    /** Starts the threads of {@link Kernels#best} when they are first asked for. */
+    static final class Shared {
+        static final Kernels KERNELS =
+                new PortableKernels(
+                        Math.min(Runtime.getRuntime().availableProcessors(), MAX_THREADS));
+
+        private Shared() {}
     }
 }

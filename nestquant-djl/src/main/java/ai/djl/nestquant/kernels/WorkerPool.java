@@ -16,10 +16,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Thread-safe: while one job runs, jobs of other callers run on their own threads alone.
  */
 final class WorkerPool {
-    /** Upper limit of threads, a guard against slips. */
-    static final int MAX_THREADS = 256;
-
-    /** How long a worker looks out for the next job: what lies between two products of a step. */
+    /** How long a worker looks out for the next job: about what lies between two products. */
     private static final long SPIN_NANOS = 50_000;
 
     /** Pauses between two looks at the clock. */
@@ -55,13 +52,13 @@ final class WorkerPool {
     /**
      * Stops or starts workers.
      *
-     * @param threads 1 to {@link #MAX_THREADS}, the caller's included
+     * @param threads 1 to {@link Kernels#MAX_THREADS}, the caller's included
      * @throws IllegalArgumentException if the number is out of range
      */
     void setThreads(int threads) {
-        if (threads < 1 || threads > MAX_THREADS) {
+        if (threads < 1 || threads > Kernels.MAX_THREADS) {
             throw new IllegalArgumentException(
-                    "threads must be 1 to " + MAX_THREADS + ", got " + threads);
+                    "threads must be 1 to " + Kernels.MAX_THREADS + ", got " + threads);
         }
         turn.lock();
         try {

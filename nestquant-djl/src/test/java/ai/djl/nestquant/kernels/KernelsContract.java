@@ -128,7 +128,7 @@ public abstract class KernelsContract {
         assertRefused(() -> k.decodeRows(w, 0, 2, new float[47]), "48", "47");
         float[] x = new float[24];
         x[3] = Float.NaN;
-        assertRefused(() -> k.multiply(w, x, new float[16]), "not finite", "NaN");
+        assertRefused(() -> k.multiply(w, x, new float[16]), "not finite", "x[3] = NaN");
     }
 
     private void assertProduct(PackedMatrix w, float[] x) {

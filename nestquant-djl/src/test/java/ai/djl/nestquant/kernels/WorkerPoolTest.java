@@ -96,7 +96,7 @@ public class WorkerPoolTest {
     @Test
     public void numbersOfThreadsOutOfRangeAreRefused() {
         WorkerPool pool = new WorkerPool();
-        for (int threads : new int[] {-1, 0, WorkerPool.MAX_THREADS + 1}) {
+        for (int threads : new int[] {-1, 0, Kernels.MAX_THREADS + 1}) {
             IllegalArgumentException refused =
                     Assert.expectThrows(
                             IllegalArgumentException.class, () -> pool.setThreads(threads));
