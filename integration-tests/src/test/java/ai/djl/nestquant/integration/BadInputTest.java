@@ -44,7 +44,7 @@ public class BadInputTest {
         assertRefused(
                 criteria(TestModels.demo()).optOption("quantization", "w5").build(),
                 "w5",
-                "known are none and w4");
+                "known are none, w4");
     }
 
     @Test

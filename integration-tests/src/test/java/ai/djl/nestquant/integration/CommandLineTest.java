@@ -172,7 +172,9 @@ public class CommandLineTest {
                         "bitsPerWeight",
                         "weightBytes",
                         "kernels",
-                        "layers"));
+                        "layers",
+                        "kvBytesPerToken",
+                        "kvBytes"));
         Assert.assertEquals(json.get("parameters").getAsLong(), 2_755_008);
         Assert.assertEquals(json.get("layers").getAsInt(), 6);
     }

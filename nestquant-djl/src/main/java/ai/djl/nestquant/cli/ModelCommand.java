@@ -101,7 +101,8 @@ abstract class ModelCommand<R> implements Callable<Integer> {
     /** Prints a report for people. */
     abstract void print(R report);
 
-    private Path directory() throws IOException {
+    /** Returns the directory of the model. */
+    final Path directory() throws IOException {
         return model == null ? EmbeddedModel.path() : model;
     }
 
@@ -130,6 +131,16 @@ abstract class ModelCommand<R> implements Callable<Integer> {
 
     final ParameterException wrongUsage(String message) {
         return new ParameterException(spec.commandLine(), message);
+    }
+
+    /** Throws if a context was given that is longer than a model's positions. */
+    final void checkContext(Integer context, String which, int positions) {
+        if (context != null && context > positions) {
+            throw wrongUsage(
+                    String.format(
+                            "--context is %d, but the %s has %d positions",
+                            context, which, positions));
+        }
     }
 
     /** Prints a part of the result at once. */

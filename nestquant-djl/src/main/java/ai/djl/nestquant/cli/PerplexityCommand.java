@@ -1,5 +1,7 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.MalformedModelException;
+import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.LanguageModel;
 import ai.djl.nestquant.pipeline.PerplexityReport;
 import ai.djl.nestquant.pipeline.TokenWindows;
@@ -7,6 +9,8 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -50,6 +54,16 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
             description = "score the first N windows only; 0 for all (default)")
     private int windows;
 
+    @Option(
+            names = "--against",
+            paramLabel = "REFERENCE",
+            description =
+                    "also report the KL divergence from a reference model, in nats per predicted"
+                            + " token, and how often both agree on the next token: none is the float"
+                            + " model, another quantization the model quantized so, a directory another"
+                            + " float model with the same vocabulary")
+    private String against;
+
     private String text;
 
     /** {@inheritDoc} */
@@ -70,16 +84,47 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
 
     /** {@inheritDoc} */
     @Override
-    PerplexityReport run(LanguageModel loaded) throws IOException {
+    PerplexityReport run(LanguageModel loaded) throws IOException, MalformedModelException {
         int positions = loaded.maxPositions();
-        if (context != null && context > positions) {
-            throw wrongUsage(
-                    "--context is " + context + ", but the model has " + positions + " positions");
+        checkContext(context, "model", positions);
+        if (against == null) {
+            return score(loaded, null, positions);
         }
+        try (LanguageModel reference = openReference()) {
+            int common = reference.maxPositions();
+            checkContext(context, "reference", common);
+            return score(loaded, reference, Math.min(positions, common));
+        }
+    }
+
+    /** A configuration means the same directory; anything else is one that is loaded float. */
+    private LanguageModel openReference() throws IOException, MalformedModelException {
+        QuantizationConfig quantization;
+        try {
+            quantization = QuantizationConfig.parse(against);
+        } catch (IllegalArgumentException e) {
+            if (!Files.isDirectory(Path.of(against))) {
+                throw wrongUsage("--against is no directory: " + e.getMessage());
+            }
+            return LanguageModel.open(Path.of(against), QuantizationConfig.NONE, Map.of());
+        }
+        return LanguageModel.open(directory(), quantization, Map.of());
+    }
+
+    private PerplexityReport score(LanguageModel loaded, LanguageModel reference, int positions)
+            throws IOException {
         int length = context == null ? Math.min(DEFAULT_CONTEXT, positions) : context;
-        TokenWindows cut = new TokenWindows(loaded.encode(text), length, windows);
+        long[] ids = loaded.encode(text);
+        if (reference != null && !Arrays.equals(ids, reference.encode(text))) {
+            throw new IOException(
+                    "the tokenizer of "
+                            + against
+                            + " makes other tokens of the text; only models with the same"
+                            + " vocabulary can be compared");
+        }
+        TokenWindows cut = new TokenWindows(ids, length, windows);
         try (ProgressBar bar = progressBar(cut.count())) {
-            return loaded.perplexity(cut, bar::stepTo);
+            return loaded.perplexity(cut, reference, bar::stepTo);
         }
     }
 
@@ -99,6 +144,10 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
         row("perplexity", "%.4f", report.perplexity());
         row("tokens", "%,d", report.tokens());
         row("windows", "%,d", report.windows());
+        if (report.klDivergence() != null) {
+            row("KL divergence", "%.5f nats per token", report.klDivergence());
+            row("top-1 agreement", "%.2f %%", 100 * report.top1Agreement());
+        }
         row("bits per weight", "%.3f", report.bitsPerWeight());
         row("seconds", "%.1f", report.seconds());
     }

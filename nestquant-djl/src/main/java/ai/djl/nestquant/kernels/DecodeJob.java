@@ -64,7 +64,7 @@ final class DecodeJob implements WorkerPool.Job {
         }
     }
 
-    /** The integers of all ladder indices and offset coordinates, [4][64]; casts cost more. */
+    /** The integers m·y of all ladder indices and offset coordinates, float [4][64]. */
     private static final float[] VALUES = new float[4 * 64];
 
     static {

@@ -107,6 +107,20 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     }
 
     /**
+     * Returns what a token takes in the cache that {@link #newCache} makes: {@code 2 · layers ·
+     * kvHeads} head vectors. Room that a cache allocates ahead is not counted.
+     *
+     * @return bytes per token of one sequence
+     */
+    public double cacheBytesPerToken() {
+        double vector =
+                quantization.cacheBits() > 0
+                        ? NestQuantKvCache.bytesPerVector(config.headSize())
+                        : FloatKvCache.bytesPerVector(config.headSize());
+        return 2.0 * config.layers() * config.kvHeads() * vector;
+    }
+
+    /**
      * Runs tokens through the model, appending their keys and values to a cache.
      *
      * @param store where parameters are taken from

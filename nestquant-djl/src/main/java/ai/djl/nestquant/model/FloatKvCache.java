@@ -27,6 +27,11 @@ final class FloatKvCache extends KvCache {
         values = new NDArray[layers];
     }
 
+    /** Returns the bytes of a key or value of one head and token. */
+    static double bytesPerVector(int headSize) {
+        return (double) headSize * Float.BYTES;
+    }
+
     /** {@inheritDoc} */
     @Override
     public long bytes() {

@@ -6,8 +6,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.rotation.Rotation;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -44,6 +46,16 @@ final class NestQuantKvCache extends KvCache {
             keys.add(new ArrayList<>());
             values.add(new ArrayList<>());
         }
+    }
+
+    /**
+     * Returns the bytes of a key or value of one head and token: a word and the two bits of a
+     * ladder index for each block of 8, and the exponent of the vector's scale. The float that the
+     * {@code batch · kvHeads · 256} vectors of a segment share is left out.
+     */
+    static double bytesPerVector(int headSize) {
+        int blocks = Rotation.of(headSize, 0).paddedLength() / PackedMatrix.BLOCK;
+        return blocks * (Integer.BYTES + 0.25) + 1;
     }
 
     /** {@inheritDoc} */

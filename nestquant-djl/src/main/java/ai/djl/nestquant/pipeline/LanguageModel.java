@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.UnaryOperator;
 
 /**
  * A model loaded through DJL's public interface, and what the commands do with it.
@@ -82,9 +83,11 @@ public final class LanguageModel implements AutoCloseable {
     /**
      * Describes the model.
      *
+     * @param context the tokens whose keys and values are counted
      * @return its architecture and sizes
      */
-    public ModelReport describe() {
+    public ModelReport describe(int context) {
+        double tokenBytes = block.cacheBytesPerToken();
         return new ModelReport(
                 block.config().type().key(),
                 weights.parameters(),
@@ -92,7 +95,9 @@ public final class LanguageModel implements AutoCloseable {
                 weights.bitsPerWeight(),
                 weights.weightBytes(),
                 kernels(),
-                block.config().layers());
+                block.config().layers(),
+                tokenBytes,
+                Math.round(tokenBytes * context));
     }
 
     private String kernels() {
@@ -160,14 +165,62 @@ public final class LanguageModel implements AutoCloseable {
      * @return the perplexity and its figures
      */
     public PerplexityReport perplexity(TokenWindows windows, IntConsumer onWindow) {
+        return perplexity(windows, null, onWindow);
+    }
+
+    /**
+     * Scores the windows of a text and compares the predictions with those of a reference; each
+     * window passes through both models before the next one does.
+     *
+     * @param windows the windows
+     * @param reference the model to compare with, or null
+     * @param onWindow takes the number of windows done, after each
+     * @return the perplexity of this model and its figures, with the divergence from the reference
+     * @throws IllegalArgumentException if the vocabularies differ in size
+     */
+    public PerplexityReport perplexity(
+            TokenWindows windows, LanguageModel reference, IntConsumer onWindow) {
+        if (reference != null) {
+            checkVocabulary(reference);
+        }
+        Divergence divergence = new Divergence();
+        UnaryOperator<NDArray> logits =
+                reference == null
+                        ? this::logits
+                        : ids -> compared(divergence, reference.logits(ids), logits(ids));
         long start = System.nanoTime();
         double perplexity;
         try (NDManager manager = model.getNDManager().newSubManager()) {
-            perplexity = new Perplexity(manager, this::logits).of(windows, onWindow);
+            perplexity = new Perplexity(manager, logits).of(windows, onWindow);
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         return new PerplexityReport(
-                perplexity, windows.tokens(), windows.count(), weights.bitsPerWeight(), seconds);
+                perplexity,
+                windows.tokens(),
+                windows.count(),
+                weights.bitsPerWeight(),
+                seconds,
+                reference == null ? null : divergence.mean(),
+                reference == null ? null : divergence.top1Agreement());
+    }
+
+    private void checkVocabulary(LanguageModel reference) {
+        int own = block.config().vocabularySize();
+        int other = reference.block.config().vocabularySize();
+        if (own != other) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "the model has a vocabulary of %d tokens and the reference one of %d;"
+                                    + " only models with the same vocabulary can be compared",
+                            own, other));
+        }
+    }
+
+    private static NDArray compared(Divergence divergence, NDArray reference, NDArray logits) {
+        try (reference) {
+            divergence.add(reference, logits);
+        }
+        return logits;
     }
 
     private NDArray logits(NDArray ids) {

@@ -12,6 +12,8 @@ package ai.djl.nestquant.pipeline;
  * @param weightBytes the bytes of all weights, coded or not
  * @param kernels what computes products with the coded weights; {@code PyTorch} where none is coded
  * @param layers the number of decoder layers
+ * @param kvBytesPerToken the bytes that keys and values of a token take in the cache
+ * @param kvBytes the bytes that they take for the tokens of a context
  */
 public record ModelReport(
         String architecture,
@@ -20,4 +22,6 @@ public record ModelReport(
         double bitsPerWeight,
         long weightBytes,
         String kernels,
-        int layers) {}
+        int layers,
+        double kvBytesPerToken,
+        long kvBytes) {}

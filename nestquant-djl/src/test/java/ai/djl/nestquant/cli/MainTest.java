@@ -124,12 +124,48 @@ public class MainTest {
                         "bitsPerWeight",
                         "weightBytes",
                         "kernels",
-                        "layers"));
+                        "layers",
+                        "kvBytesPerToken",
+                        "kvBytes"));
         Assert.assertEquals(json.get("architecture").getAsString(), "llama");
         Assert.assertEquals(json.get("parameters").getAsLong(), 2_755_008);
         Assert.assertEquals(json.get("quantizedParameters").getAsLong(), 2_359_296);
         Assert.assertEquals(json.get("layers").getAsInt(), 6);
         Assert.assertTrue(json.get("bitsPerWeight").getAsDouble() <= 4.3);
+    }
+
+    @Test
+    public void perplexityAgainstAReferenceReportsDivergenceAndAgreement() {
+        String[] args = {
+            "perplexity", "--text", text.toString(), "--context", "8", "--json", "--against", "none"
+        };
+        JsonObject coded = run(args).json();
+        Assert.assertEquals(
+                List.copyOf(coded.keySet()).subList(5, 7),
+                List.of("klDivergence", "top1Agreement"));
+        Assert.assertTrue(coded.get("klDivergence").getAsDouble() > 0);
+        Assert.assertTrue(coded.get("top1Agreement").getAsDouble() > 0.5);
+        JsonObject same = run(with(args, "--quantization", "none")).json();
+        Assert.assertEquals(same.get("klDivergence").getAsDouble(), 0.0);
+        Assert.assertEquals(same.get("top1Agreement").getAsDouble(), 1.0);
+        assertError(
+                run("perplexity", "--text", text.toString(), "--against", "no/such"),
+                2,
+                "--against is no directory: unknown quantization \"no/such\"");
+    }
+
+    @Test
+    public void codedCacheTakesWhatItsFormatSays() {
+        int vectors = 2 * 6 * 2; // keys and values, layers, heads; 32 entries each
+        String[] args = {"info", "--json", "--context", "1000", "--quantization"};
+        JsonObject coded = run(with(args, "w4kv4")).json();
+        JsonObject plain = run(with(args, "w4")).json();
+        Assert.assertEquals(plain.get("kvBytesPerToken").getAsDouble(), vectors * 128.0);
+        // 4 words, 4 times two bits and the exponent of a scale
+        Assert.assertEquals(coded.get("kvBytesPerToken").getAsDouble(), vectors * 18.0);
+        Assert.assertEquals(coded.get("kvBytes").getAsLong(), vectors * 18_000L);
+        assertError(run("info", "--context", "1025"), 2, "--context is 1025, but the model has");
+        assertError(run("info", "--context", "0"), 2, "--context is 0");
     }
 
     @Test

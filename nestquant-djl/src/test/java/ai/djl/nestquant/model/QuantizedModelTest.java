@@ -176,6 +176,22 @@ public class QuantizedModelTest {
     }
 
     @Test
+    public void aTokensBytesAreThoseThatACacheAllocates() throws Exception {
+        for (String quantization : new String[] {"none", "kv4"}) {
+            try (NDManager manager = newManager()) {
+                CausalLm model = load("models/demo", quantization, manager);
+                int tokens = NestQuantKvCache.SEGMENT;
+                try (KvCache cache = model.newCache(manager, tokens)) {
+                    logits(model, manager, ids(tokens), cache);
+                    int matrices = quantization.equals("kv4") ? 2 * model.config().layers() : 0;
+                    double expected = tokens * model.cacheBytesPerToken();
+                    Assert.assertEquals(cache.bytes() - 4.0 * matrices, expected, quantization);
+                }
+            }
+        }
+    }
+
+    @Test
     public void codedCacheTakesAtMostTwentyEightPercentOfHalfFloats() throws Exception {
         try (NDManager manager = newManager()) {
             CausalLm model = load("goldens/dev/llama_gqa_tied", "kv4", manager);
