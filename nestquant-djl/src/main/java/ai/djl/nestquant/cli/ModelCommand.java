@@ -49,7 +49,10 @@ abstract class ModelCommand<R> implements Callable<Integer> {
             paramLabel = "WHAT",
             defaultValue = "w4",
             converter = QuantizationConverter.class,
-            description = "none or w4, optionally with ,exclude=LAYER (default: ${DEFAULT-VALUE})")
+            description =
+                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
+                            + " ,balance=off ,exclude=LAYER or ,code=int4, which simulates int4 in"
+                            + " place of lattice codes (default: ${DEFAULT-VALUE})")
     private QuantizationConfig quantization;
 
     @Option(

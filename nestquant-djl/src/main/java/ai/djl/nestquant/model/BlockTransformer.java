@@ -43,7 +43,10 @@ public final class BlockTransformer {
         }
         if (block instanceof RotaryAttention attention && config.cacheBits() > 0) {
             return NestQuantAttention.replace(
-                    attention, manager, (child, b) -> transform(name + "." + child, b));
+                    attention,
+                    config.code(),
+                    manager,
+                    (child, b) -> transform(name + "." + child, b));
         }
         if (block instanceof TransformableBlock composite) {
             return composite.withChildren((child, b) -> transform(name + "." + child, b));
@@ -60,9 +63,12 @@ public final class BlockTransformer {
     }
 
     private Block replace(String name, Linear linear) {
-        NestQuantLinear packed =
-                NestQuantLinear.encode(name, linear, config.activationBits(), manager);
+        int bits = config.activationBits();
+        Block coded =
+                config.code() == QuantizationConfig.Code.INT4
+                        ? SimulatedLinear.encode(name, linear, bits, manager)
+                        : NestQuantLinear.encode(name, linear, bits, manager);
         linear.clear();
-        return packed;
+        return coded;
     }
 }

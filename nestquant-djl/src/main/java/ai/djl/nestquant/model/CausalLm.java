@@ -101,7 +101,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @return the cache; to be closed by the caller
      */
     public KvCache newCache(NDManager manager, int maxTokens) {
-        return quantization.cacheBits() > 0
+        return quantization.packsCache()
                 ? new NestQuantKvCache(manager, config.layers(), maxTokens)
                 : new FloatKvCache(manager, config.layers(), maxTokens);
     }
@@ -114,7 +114,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      */
     public double cacheBytesPerToken() {
         double vector =
-                quantization.cacheBits() > 0
+                quantization.packsCache()
                         ? NestQuantKvCache.bytesPerVector(config.headSize())
                         : FloatKvCache.bytesPerVector(config.headSize());
         return 2.0 * config.layers() * config.kvHeads() * vector;
@@ -152,7 +152,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             KvCache cache,
             boolean lastOnly) {
         int tokens = checkedTokens(ids);
-        if (cache == null && quantization.cacheBits() > 0) {
+        if (cache == null && quantization.packsCache()) {
             // keys and values are coded in a single pass too
             try (KvCache passing = newCache(ids.getManager(), tokens)) {
                 return logits(store, ids, attentionMask, passing, lastOnly);

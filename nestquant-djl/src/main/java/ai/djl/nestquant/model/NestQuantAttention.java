@@ -24,11 +24,13 @@ public final class NestQuantAttention extends RotaryAttention {
 
     private final Parameter rotation;
     private final boolean valuesFolded;
+    private final QuantizationConfig.Code code;
 
     @SuppressWarnings("this-escape")
     private NestQuantAttention(
             RotaryAttention source,
             NDArray rotationMatrix,
+            QuantizationConfig.Code code,
             BiFunction<String, Block, Block> transform) {
         super(
                 source.config,
@@ -39,6 +41,7 @@ public final class NestQuantAttention extends RotaryAttention {
                 transform.apply("o_proj", source.output),
                 source.queryNorm,
                 source.keyNorm);
+        this.code = code;
         Shape shape = rotationMatrix.getShape();
         valuesFolded = shape.get(0) == shape.get(1);
         rotation =
@@ -50,18 +53,23 @@ public final class NestQuantAttention extends RotaryAttention {
      * Replaces a float attention block.
      *
      * @param source the block, its projections still float; consumed
+     * @param code the lattice code, on which the cache puts keys and values, or the one to compare
+     *     with, which is simulated before the cache
      * @param manager owns the rotation
      * @param transform what becomes of the projections
      * @return the block whose keys and values are coded
      */
     static NestQuantAttention replace(
-            RotaryAttention source, NDManager manager, BiFunction<String, Block, Block> transform) {
+            RotaryAttention source,
+            QuantizationConfig.Code code,
+            NDManager manager,
+            BiFunction<String, Block, Block> transform) {
         Rotation rotation = Rotation.of(source.config.headSize(), ROTATION_SEED);
         if (rotation.paddedLength() == rotation.length()) {
             foldIntoValues(rotation, source.value);
             foldIntoOutput(rotation, source.output);
         }
-        return new NestQuantAttention(source, matrix(rotation, manager), transform);
+        return new NestQuantAttention(source, matrix(rotation, manager), code, transform);
     }
 
     /** The rotation as a weight {@code [padded][headSize]}. */
@@ -120,8 +128,13 @@ public final class NestQuantAttention extends RotaryAttention {
     @Override
     NDArray attend(Pass pass, NDArray q, NDArray k, NDArray v) {
         NDArray matrix = rotation.getArray();
-        NDArray rotatedValues = valuesFolded ? v : rotate(v, matrix);
-        NDArray mixed = super.attend(pass, rotate(q, matrix), rotate(k, matrix), rotatedValues);
+        NDArray keys = rotate(k, matrix);
+        NDArray values = valuesFolded ? v : rotate(v, matrix);
+        if (code == QuantizationConfig.Code.INT4) {
+            keys = SimulatedCode.apply(keys);
+            values = SimulatedCode.apply(values);
+        }
+        NDArray mixed = super.attend(pass, rotate(q, matrix), keys, values);
         return valuesFolded ? mixed : rotate(mixed, matrix.transpose());
     }
 

@@ -72,7 +72,8 @@ public final class NestQuantLinear extends AbstractBlock {
         return (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
     }
 
-    private static Rotation rotation(int inFeatures) {
+    /** The rotation of the inputs of every block with as many of them. */
+    static Rotation rotation(int inFeatures) {
         return Rotation.of(inFeatures, ROTATION_SEED);
     }
 

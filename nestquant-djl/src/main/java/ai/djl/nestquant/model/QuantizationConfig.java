@@ -12,24 +12,44 @@ import java.util.regex.Pattern;
  * w4a8kv4} or {@code w4a4kv4}: bits of weights, of the activations that go into them, and of keys
  * and values in the cache; a part that is left out stays float. Parts may follow after commas:
  * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
- * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. Immutable and safe for
+ * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code code=int4} puts
+ * what is given 4 bits on a code to compare with, see {@link Code#INT4}. Immutable and safe for
  * concurrent use.
  *
  * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
+ * @param code what stands for 4 bits
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
 public record QuantizationConfig(
-        int weightBits, int activationBits, int cacheBits, boolean balance, List<String> excluded) {
+        int weightBits,
+        int activationBits,
+        int cacheBits,
+        boolean balance,
+        Code code,
+        List<String> excluded) {
+
+    /** What 4 bits are made of. */
+    public enum Code {
+        /** The lattice code 16·E8 with the ladder 3:4:5:7. */
+        E8,
+        /**
+         * Symmetric int4 with one clipped scale for each rotated row, token or head vector, as a
+         * comparison only: decoded values are held in floats, so it takes the memory of floats and
+         * sizes are reported so.
+         */
+        INT4
+    }
 
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
 
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
-                    + " followed by ,balance=off and ,exclude=NAME";
+                    + " followed by ,balance=off, ,code=int4 (int4 in place of lattice codes, simulated"
+                    + " in float for comparison) and ,exclude=NAME";
 
     private static final Pattern PRESET = Pattern.compile("(w4(a[48])?)?(kv4)?");
 
@@ -60,6 +80,7 @@ public record QuantizationConfig(
                     "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
         }
         boolean balance = true;
+        Code code = Code.E8;
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
             String[] option = parts[i].split("=", 2);
@@ -67,6 +88,8 @@ public record QuantizationConfig(
                 excluded.add(option[1]);
             } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
                 balance = parts[i].equals("balance=on");
+            } else if (parts[i].equals("code=int4") || parts[i].equals("code=e8")) {
+                code = parts[i].equals("code=int4") ? Code.INT4 : Code.E8;
             } else {
                 throw new IllegalArgumentException(
                         String.format(
@@ -75,7 +98,12 @@ public record QuantizationConfig(
             }
         }
         return new QuantizationConfig(
-                bits(bits.group(1)), bits(bits.group(2)), bits(bits.group(3)), balance, excluded);
+                bits(bits.group(1)),
+                bits(bits.group(2)),
+                bits(bits.group(3)),
+                balance,
+                code,
+                excluded);
     }
 
     /** The first number of a group, or 0 where the group is absent. */
@@ -102,6 +130,11 @@ public record QuantizationConfig(
         return weightBits > 0 && balance;
     }
 
+    /** Tells whether keys and values are held as lattice codes. */
+    boolean packsCache() {
+        return cacheBits > 0 && code == Code.E8;
+    }
+
     private static boolean matches(String pattern, String name) {
         String regex = Pattern.quote(pattern).replace("*", "\\E.*\\Q");
         return name.matches(regex);
@@ -122,6 +155,7 @@ public record QuantizationConfig(
             text.append("none");
         }
         text.append(balance ? "" : ",balance=off");
+        text.append(code == Code.E8 ? "" : ",code=int4");
         excluded.forEach(name -> text.append(",exclude=").append(name));
         return text.toString();
     }

@@ -80,7 +80,9 @@ public class QuantizedModelTest {
             {"goldens/dev/qwen3", "kv4"},
             {"goldens/dev/mistral_sw16", "w4kv4"},
             {"models/stories260K", "w4a4kv4"},
-            {"models/demo", "w4a8kv4"}
+            {"models/demo", "w4a8kv4"},
+            {"goldens/dev/qwen2_tied", "w4a8kv4,code=int4"},
+            {"models/demo", "w4a4kv4,code=int4"}
         };
     }
 
@@ -116,6 +118,33 @@ public class QuantizedModelTest {
             double size = meanDifference(exact, new float[exact.length]);
             Assert.assertTrue(difference > 1e-4 * size, "not quantised: " + difference);
             Assert.assertTrue(difference < NEAR * size, difference + " of " + size);
+        }
+    }
+
+    @Test
+    public void latticeCodesAreNearerToFloatThanIntegersInTheSamePlaces() throws Exception {
+        for (String quantization : new String[] {"w4", "kv4", "w4a4kv4"}) {
+            try (NDManager manager = newManager()) {
+                float[] exact =
+                        logits(load("models/demo", "none", manager), manager, ids(65), null);
+                CausalLm coded = load("models/demo", quantization, manager);
+                CausalLm integer = load("models/demo", quantization + ",code=int4", manager);
+                double lattice = meanDifference(logits(coded, manager, ids(65), null), exact);
+                double cubic = meanDifference(logits(integer, manager, ids(65), null), exact);
+                Assert.assertTrue(lattice < cubic, quantization + ": " + lattice + ", " + cubic);
+            }
+        }
+    }
+
+    @Test
+    public void integersAreHeldAsFloatsAndCountedSo() throws Exception {
+        String text = "w4a4kv4,code=int4";
+        Assert.assertEquals(QuantizationConfig.parse(text).toString(), text);
+        try (NDManager manager = newManager()) {
+            CausalLm model = load("models/demo", text, manager);
+            Assert.assertEquals(WeightSummary.of(model).bitsPerWeight(), 32.0);
+            Assert.assertEquals(WeightSummary.of(model).quantizedParameters(), 0);
+            Assert.assertEquals(model.cacheBytesPerToken(), 2.0 * 6 * 2 * 32 * Float.BYTES);
         }
     }
 
