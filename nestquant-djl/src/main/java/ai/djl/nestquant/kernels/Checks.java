@@ -1,33 +1,31 @@
 package ai.djl.nestquant.kernels;
 
-import ai.djl.nestquant.codec.PackedMatrix;
-
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
     private Checks() {}
 
-    static void multiply(PackedMatrix w, float[] x, float[] y) {
-        if (x.length != w.columns()) {
+    static void multiply(int rows, int columns, float[] x, float[] y) {
+        if (x.length != columns) {
             throw new IllegalArgumentException(
-                    "x has " + x.length + " entries, the matrix " + w.columns() + " columns");
+                    "x has " + x.length + " entries, the matrix " + columns + " columns");
         }
-        if (y.length != w.rows()) {
+        if (y.length != rows) {
             throw new IllegalArgumentException(
-                    "y has " + y.length + " entries, the matrix " + w.rows() + " rows");
+                    "y has " + y.length + " entries, the matrix " + rows + " rows");
         }
     }
 
-    static void rows(PackedMatrix w, int from, int to, int available) {
-        if (from < 0 || to < from || to > w.rows()) {
+    static void rows(int rows, int columns, int from, int to, int available) {
+        if (from < 0 || to < from || to > rows) {
             throw new IllegalArgumentException(
-                    "rows " + from + " to " + to + " are not in a matrix of " + w.rows() + " rows");
+                    "rows " + from + " to " + to + " are not in a matrix of " + rows + " rows");
         }
-        long needed = (long) (to - from) * w.columns();
+        long needed = (long) (to - from) * columns;
         if (available < needed) {
             throw new IllegalArgumentException(
                     (to - from)
                             + " rows of "
-                            + w.columns()
+                            + columns
                             + " columns need "
                             + needed
                             + " floats, the panel has "

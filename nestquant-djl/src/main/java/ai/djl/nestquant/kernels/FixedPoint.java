@@ -21,6 +21,19 @@ final class FixedPoint {
      * @throws IllegalArgumentException if an entry is not finite
      */
     static int shift(float[] x) {
+        return shift(x, BITS);
+    }
+
+    /**
+     * Chooses the power of two that brings the largest entry to [2^bits, 2^(bits + 1)], so that
+     * {@code |x[c] − fixed[c]·2^−shift| ≤ 2^−(bits + 1)·max|x|}.
+     *
+     * @param x finite floats
+     * @param bits 1 to {@link #BITS}
+     * @return the shift
+     * @throws IllegalArgumentException if an entry is not finite
+     */
+    static int shift(float[] x, int bits) {
         int max = 0;
         for (float v : x) {
             max = Math.max(max, Float.floatToRawIntBits(v) & Integer.MAX_VALUE);
@@ -29,7 +42,8 @@ final class FixedPoint {
         if (!(largest <= Float.MAX_VALUE)) {
             throw notFinite(x);
         }
-        return BITS - Math.getExponent(largest);
+        // as a double the least float is normal too; nothing is left to shift in 0
+        return bits - Math.max(Math.getExponent((double) largest), Float.MIN_EXPONENT - BITS);
     }
 
     private static IllegalArgumentException notFinite(float[] x) {

@@ -1,11 +1,12 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.FloatBuffer;
 
 /**
- * Products with a packed matrix W of R rows and C columns: {@code W[r][c] = scale(r)·q[r][c]}, q
- * the int8 rows of {@link PackedMatrix#decodeRow}.
+ * Products with a coded matrix W of R rows and C columns: {@code W[r][c] = scale(r)·q[r][c]}, q the
+ * int8 rows of {@link PackedMatrix#decodeRow} or {@link Int8Matrix#decodeRow}.
  *
  * <p>Results do not depend on the number of threads. Implementations are thread-safe; calls that
  * overlap take turns on the worker threads, or run on their caller's.
@@ -73,4 +74,29 @@ public interface Kernels {
     default void decodeRows(PackedMatrix w, int from, int to, float[] panel) {
         decodeRows(w, from, to, FloatBuffer.wrap(panel));
     }
+
+    /**
+     * Multiplies by a vector, {@code y[r] = scale(r)·Σ_c q[r][c]·x[c]}, with an error of at most
+     * {@code 2^−19·max|x|·scale(r)·Σ_c |q[r][c]|} before y is rounded to float: what int8 has lost
+     * is a thousand times as much.
+     *
+     * @param w the matrix [R][C]
+     * @param x float [C], already rotated as the matrix is; finite
+     * @param y receives float [R]
+     * @throws IllegalArgumentException if a length does not fit or x has an entry that is not
+     *     finite
+     */
+    void multiply(Int8Matrix w, float[] x, float[] y);
+
+    /**
+     * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float
+     * product.
+     *
+     * @param w the matrix [R][C]
+     * @param from the first row
+     * @param to the row after the last
+     * @param panel receives float [to − from][C] from its position on, which stays
+     * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
+     */
+    void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel);
 }

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.FloatBuffer;
 
@@ -21,6 +22,10 @@ public final class PortableKernels implements Kernels {
     private final WorkerPool pool = new WorkerPool();
     private final ThreadLocal<MultiplyJob> multiplyJobs = ThreadLocal.withInitial(MultiplyJob::new);
     private final ThreadLocal<DecodeJob> decodeJobs = ThreadLocal.withInitial(DecodeJob::new);
+    private final ThreadLocal<Int8MultiplyJob> int8MultiplyJobs =
+            ThreadLocal.withInitial(Int8MultiplyJob::new);
+    private final ThreadLocal<Int8DecodeJob> int8DecodeJobs =
+            ThreadLocal.withInitial(Int8DecodeJob::new);
 
     /**
      * Makes kernels with their own worker threads.
@@ -49,7 +54,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void multiply(PackedMatrix w, float[] x, float[] y) {
-        Checks.multiply(w, x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y);
         MultiplyJob job = multiplyJobs.get();
         int parts = parts(w.tiles());
         job.begin(w, x, y, parts);
@@ -62,7 +67,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
-        Checks.rows(w, from, to, panel.remaining());
+        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
         if (from == to) {
             return;
         }
@@ -70,6 +75,35 @@ public final class PortableKernels implements Kernels {
         int tiles = (to - 1) / PackedMatrix.TILE_ROWS + 1 - firstTile;
         DecodeJob job = decodeJobs.get();
         int parts = parts(tiles);
+        job.begin(w, from, to, panel, parts);
+        try {
+            pool.run(parts, job);
+        } finally {
+            job.end();
+        }
+    }
+
+    @Override
+    public void multiply(Int8Matrix w, float[] x, float[] y) {
+        Checks.multiply(w.rows(), w.columns(), x, y);
+        Int8MultiplyJob job = int8MultiplyJobs.get();
+        int parts = parts(w.tiles());
+        job.begin(w, x, y, parts);
+        try {
+            pool.run(parts, job);
+        } finally {
+            job.end();
+        }
+    }
+
+    @Override
+    public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
+        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
+        if (from == to) {
+            return;
+        }
+        int parts = parts((to - 1) / Int8Matrix.TILE_ROWS + 1 - from / Int8Matrix.TILE_ROWS);
+        Int8DecodeJob job = int8DecodeJobs.get();
         job.begin(w, from, to, panel, parts);
         try {
             pool.run(parts, job);

@@ -6,13 +6,9 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
-import ai.djl.nn.Parameter;
-import ai.djl.nn.core.Embedding;
-import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import java.util.Collections;
@@ -33,7 +29,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     private final ModelConfig config;
     private final QuantizationConfig quantization;
     private final RotaryEmbedding rotary;
-    private final Parameter embedding;
+    private final Vocabulary embedding;
     private final List<Block> layers;
     private final Block norm;
     private final Block head;
@@ -48,7 +44,6 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @param norm the final norm
      * @param head hidden to vocabulary, or null where the head shares the embedding's weights
      */
-    @SuppressWarnings("this-escape")
     public CausalLm(
             ModelConfig config,
             QuantizationConfig quantization,
@@ -56,14 +51,30 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             List<Block> layers,
             Block norm,
             Block head) {
+        this(config, quantization, new FloatVocabulary(embedding), layers, norm, head);
+    }
+
+    /**
+     * Constructs the model from its parts.
+     *
+     * @param embedding the embedding, coded or not
+     * @param head hidden to vocabulary, or null where the embedding is the head too
+     */
+    @SuppressWarnings("this-escape")
+    CausalLm(
+            ModelConfig config,
+            QuantizationConfig quantization,
+            Vocabulary embedding,
+            List<Block> layers,
+            Block norm,
+            Block head) {
         this.config = config;
         this.quantization = quantization;
         this.layers = List.copyOf(layers);
         this.norm = norm;
-        this.head = head;
+        this.head = head == null ? embedding : head;
         rotary = new RotaryEmbedding(config);
-        this.embedding =
-                addParameter(Blocks.parameter("embed_tokens", Parameter.Type.WEIGHT, embedding));
+        this.embedding = addChildBlock("embed_tokens", embedding);
         for (int i = 0; i < layers.size(); i++) {
             addChildBlock("layer" + i, layers.get(i));
         }
@@ -165,8 +176,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             scope.tempAttachAll(ids);
             Pass pass = new Pass(scope, rotary, cache, tokens, attentionMask);
             PairList<String, Object> params = pass.asParams();
-            NDArray table = store.getValue(embedding, ids.getDevice(), false);
-            NDArray h = Embedding.embedding(ids, table, SparseFormat.DENSE).singletonOrThrow();
+            NDArray h = embedding.embed(store, ids);
             for (Block layer : layers) {
                 NDArray next = Blocks.apply(layer, store, h, params);
                 h.close();
@@ -179,11 +189,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
                 h = h.get(new NDIndex().addAllDim().addSliceDim(tokens - 1, tokens).addAllDim());
             }
             h = Blocks.apply(norm, store, h, params);
-            NDArray logits =
-                    head == null
-                            ? Linear.linear(h, table).singletonOrThrow()
-                            : Blocks.apply(head, store, h, params);
-            return scope.ret(logits);
+            return scope.ret(Blocks.apply(head, store, h, params));
         }
     }
 

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
+import ai.djl.nn.core.Linear;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,11 +17,14 @@ import java.util.List;
 /**
  * Builds a {@link CausalLm} from a HuggingFace model directory.
  *
- * <p>Layers are read, balanced and transformed one after another, so that quantising needs no more
- * memory than the packed model, one float layer and what a pass of the calibration text through it
- * takes. Not safe for concurrent use.
+ * <p>Layers are read, balanced and transformed one after another, and the embedding is coded last,
+ * so that quantising needs no more memory than the packed model, the float embedding, one float
+ * layer and what a pass of the calibration text through it takes. Not safe for concurrent use.
  */
 public final class CausalLmLoader {
+
+    private static final String EMBEDDING = "model.embed_tokens";
+    private static final String HEAD = "lm_head";
 
     private final ModelConfig config;
     private final Checkpoint checkpoint;
@@ -49,6 +53,8 @@ public final class CausalLmLoader {
      * @return the model
      * @throws IOException if a file is missing or cannot be read
      * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head, or a weight is
+     *     NaN or infinite
      */
     public static CausalLm load(Path directory, QuantizationConfig quantization, NDManager manager)
             throws IOException, MalformedModelException {
@@ -69,8 +75,8 @@ public final class CausalLmLoader {
      * @return the model
      * @throws IOException if a file is missing or cannot be read
      * @throws MalformedModelException if the configuration or a tensor is not as it must be
-     * @throws IllegalArgumentException if a token id is outside the vocabulary, or a weight is NaN
-     *     or infinite
+     * @throws IllegalArgumentException if a token id is outside the vocabulary, {@code head=w4} is
+     *     asked of a tied head, or a weight is NaN or infinite
      */
     public static CausalLm load(
             Path directory,
@@ -91,8 +97,13 @@ public final class CausalLmLoader {
      * @param calibrationIds the text to balance for, or null or empty for no balancing
      */
     CausalLm build(long[] calibrationIds) throws IOException, MalformedModelException {
+        if (config.tiedEmbeddings() && quantization.head() == QuantizationConfig.Head.W4) {
+            throw new IllegalArgumentException(
+                    "head=w4 needs an output head of its own, but this model's head is its"
+                            + " embedding; use head=int8 or head=float");
+        }
         NDArray embedding =
-                tensor("model.embed_tokens.weight", config.vocabularySize(), config.hiddenSize());
+                tensor(EMBEDDING + ".weight", config.vocabularySize(), config.hiddenSize());
         if (calibrationIds == null || calibrationIds.length == 0) {
             return build(embedding, null);
         }
@@ -112,16 +123,41 @@ public final class CausalLmLoader {
             }
             layers.add(transformer.transform(name, layer));
         }
+        // the calibration pass has begun at the float embedding, no one needs it any more
+        Vocabulary vocabulary = vocabulary(EMBEDDING, embedding);
         Block norm = norm("model.norm", config.hiddenSize());
-        Block head = null;
-        if (!config.tiedEmbeddings()) {
-            Block linear = linear("lm_head", config.vocabularySize(), config.hiddenSize(), false);
-            if (calibration != null) {
-                calibration.balanceHead("lm_head", norm, linear);
-            }
-            head = transformer.transform("lm_head", linear);
+        Block head = config.tiedEmbeddings() ? null : head(norm, calibration);
+        return new CausalLm(config, quantization, vocabulary, layers, norm, head);
+    }
+
+    /** Codes an embedding or head, which is freed then, if the configuration says so. */
+    private Vocabulary vocabulary(String name, NDArray weight) {
+        boolean coded = quantization.codesVocabulary(name);
+        if (config.tiedEmbeddings()) {
+            coded &= quantization.codesVocabulary(HEAD);
         }
-        return new CausalLm(config, quantization, embedding, layers, norm, head);
+        if (!coded) {
+            return new FloatVocabulary(weight);
+        }
+        try (weight) {
+            return CodedVocabulary.encode(name, weight, manager);
+        }
+    }
+
+    private Block head(Block norm, CalibrationPass calibration)
+            throws IOException, MalformedModelException {
+        Linear linear = linear(HEAD, config.vocabularySize(), config.hiddenSize(), false);
+        if (calibration != null) {
+            calibration.balanceHead(HEAD, norm, linear);
+        }
+        switch (quantization.head()) {
+            case W4:
+                return transformer.transform(HEAD, linear);
+            case INT8:
+                return vocabulary(HEAD, linear.getParameters().get("weight").getArray());
+            default:
+                return linear;
+        }
     }
 
     private DecoderLayer layer(int index) throws IOException, MalformedModelException {
@@ -165,7 +201,7 @@ public final class CausalLmLoader {
                 linear(name + "down_proj", hidden, inner, bias));
     }
 
-    private Block linear(String name, int out, int in, boolean bias)
+    private Linear linear(String name, int out, int in, boolean bias)
             throws IOException, MalformedModelException {
         return Blocks.linear(
                 tensor(name + ".weight", out, in), bias ? tensor(name + ".bias", out) : null);

@@ -2,6 +2,7 @@ package ai.djl.nestquant.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -13,7 +14,9 @@ import java.util.regex.Pattern;
  * and values in the cache; a part that is left out stays float. Parts may follow after commas:
  * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
  * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code#INT4}. Immutable and safe for
+ * what is given 4 bits on a code to compare with, see {@link Code#INT4}. {@code head=int8}, {@code
+ * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
+ * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
  * concurrent use.
  *
  * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
@@ -21,6 +24,7 @@ import java.util.regex.Pattern;
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
  * @param code what stands for 4 bits
+ * @param head what becomes of embedding and output head
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
 public record QuantizationConfig(
@@ -29,7 +33,21 @@ public record QuantizationConfig(
         int cacheBits,
         boolean balance,
         Code code,
+        Head head,
         List<String> excluded) {
+
+    /** What embedding and output head are held as. */
+    public enum Head {
+        /** Both as rotated int8 rows with one scale each, 8 bits per weight, inputs as floats. */
+        INT8,
+        /**
+         * The head like every other Linear block, the embedding as int8 rows; refused for models
+         * whose head is tied to the embedding.
+         */
+        W4,
+        /** Both as floats. */
+        FLOAT
+    }
 
     /** What 4 bits are made of. */
     public enum Code {
@@ -49,7 +67,10 @@ public record QuantizationConfig(
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
                     + " followed by ,balance=off, ,code=int4 (int4 in place of lattice codes, simulated"
-                    + " in float for comparison) and ,exclude=NAME";
+                    + " in float for comparison), ,head=int8, ,head=w4, ,head=float and"
+                    + " ,exclude=NAME";
+
+    private static final List<String> HEADS = List.of("int8", "w4", "float");
 
     private static final Pattern PRESET = Pattern.compile("(w4(a[48])?)?(kv4)?");
 
@@ -59,8 +80,12 @@ public record QuantizationConfig(
     /** Weights on 16·E8 with the ladder 3:4:5:7, 4.25 bits each. */
     public static final QuantizationConfig W4 = parse("w4");
 
-    /** Makes the list of exclusions immutable. */
+    /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
+        if (head == Head.W4 && weightBits == 0) {
+            throw new IllegalArgumentException(
+                    "head=w4 needs weights on the same code, as in w4,head=w4");
+        }
         excluded = List.copyOf(excluded);
     }
 
@@ -81,6 +106,7 @@ public record QuantizationConfig(
         }
         boolean balance = true;
         Code code = Code.E8;
+        Head head = defaultHead(bits(bits.group(1)));
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
             String[] option = parts[i].split("=", 2);
@@ -90,6 +116,10 @@ public record QuantizationConfig(
                 balance = parts[i].equals("balance=on");
             } else if (parts[i].equals("code=int4") || parts[i].equals("code=e8")) {
                 code = parts[i].equals("code=int4") ? Code.INT4 : Code.E8;
+            } else if (option.length == 2
+                    && option[0].equals("head")
+                    && HEADS.contains(option[1])) {
+                head = Head.valueOf(option[1].toUpperCase(Locale.ROOT));
             } else {
                 throw new IllegalArgumentException(
                         String.format(
@@ -103,7 +133,12 @@ public record QuantizationConfig(
                 bits(bits.group(3)),
                 balance,
                 code,
+                head,
                 excluded);
+    }
+
+    private static Head defaultHead(int weightBits) {
+        return weightBits > 0 ? Head.INT8 : Head.FLOAT;
     }
 
     /** The first number of a group, or 0 where the group is absent. */
@@ -118,7 +153,18 @@ public record QuantizationConfig(
      * @return true if they are
      */
     public boolean quantizes(String name) {
-        return weightBits > 0 && excluded.stream().noneMatch(pattern -> matches(pattern, name));
+        return weightBits > 0 && !excludes(name);
+    }
+
+    /**
+     * Tells whether an embedding or a head of this name is to be int8, as the embedding of W4 is.
+     */
+    boolean codesVocabulary(String name) {
+        return head != Head.FLOAT && !excludes(name);
+    }
+
+    private boolean excludes(String name) {
+        return excluded.stream().anyMatch(pattern -> matches(pattern, name));
     }
 
     /**
@@ -156,6 +202,9 @@ public record QuantizationConfig(
         }
         text.append(balance ? "" : ",balance=off");
         text.append(code == Code.E8 ? "" : ",code=int4");
+        if (head != defaultHead(weightBits)) {
+            text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
+        }
         excluded.forEach(name -> text.append(",exclude=").append(name));
         return text.toString();
     }

@@ -7,11 +7,13 @@ import ai.djl.nn.Parameter;
 /**
  * How many weights a block tree holds and what memory they take, read off the arrays themselves.
  *
- * <p>Immutable and safe for concurrent use.
+ * <p>Only weights on the 4-bit code count as quantised: the int8 weights of embedding and head are
+ * among the parameters and the bytes of all weights, but do not blur {@link #bitsPerWeight}.
+ * Immutable and safe for concurrent use.
  *
  * @param parameters all weights, coded ones counted as the weights they stand for
- * @param quantizedParameters the weights that are held as codes
- * @param quantizedBytes the bytes of codes, scales and whatever else decoding them needs
+ * @param quantizedParameters the weights that are held as lattice codes
+ * @param quantizedBytes the bytes of those codes, scales and whatever else decoding them needs
  * @param weightBytes the bytes of all weights, coded or not
  */
 public record WeightSummary(
@@ -27,6 +29,9 @@ public record WeightSummary(
         WeightSummary sum = new WeightSummary(0, 0, 0, 0);
         for (Block child : block.getChildren().values()) {
             sum = sum.plus(of(child));
+        }
+        if (block instanceof CodedVocabulary vocabulary) {
+            return sum.plus(vocabulary.weights());
         }
         if (block instanceof NestQuantLinear linear) {
             sum = sum.plus(linear.codedWeights());
@@ -53,7 +58,7 @@ public record WeightSummary(
     }
 
     /**
-     * Returns the bits that a coded weight takes; the bits of a float where none is coded.
+     * Returns the bits that a lattice-coded weight takes; the bits of a float where none is coded.
      *
      * @return bits per weight
      */

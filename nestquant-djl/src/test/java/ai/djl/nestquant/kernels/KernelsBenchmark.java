@@ -1,5 +1,6 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -8,10 +9,16 @@ import java.util.Random;
 
 /**
  * Prints the speed of {@link Kernels} in 10^9 weights per second, the best of many calls, for
- * matrices of SmolLM2-135M and a large one; arguments are the numbers of threads, 1 and 2 if none.
+ * matrices of SmolLM2-135M, a large one and an int8 head; arguments are the numbers of threads, 1
+ * and 2 if none.
  */
 public final class KernelsBenchmark {
     private static final int[][] SIZES = {{576, 576}, {1536, 576}, {576, 1536}, {4096, 4096}};
+    private static final int[] HEAD = {49152, 576};
+
+    /** Prefill decodes panels of about this many rows. */
+    private static final int PANEL_ROWS = 512;
+
     private static final long WARM_UP_NANOS = 3_000_000_000L;
     private static final long NANOS = 1_500_000_000L;
 
@@ -40,32 +47,60 @@ public final class KernelsBenchmark {
                 kernels.setThreads(1);
             }
         }
+        Int8Matrix head = Int8KernelsContract.matrix(HEAD[0], HEAD[1], new Random(1));
+        for (int count : threads) {
+            Kernels kernels = new PortableKernels(count);
+            int8Row(kernels, head);
+            kernels.setThreads(1);
+        }
     }
 
     private static void row(Kernels kernels, PackedMatrix w) {
-        float[] x = new float[w.columns()];
-        Random random = new Random(1);
-        for (int c = 0; c < x.length; c++) {
-            x[c] = (float) random.nextGaussian();
-        }
+        float[] x = vector(w.columns());
         float[] y = new float[w.rows()];
-        // prefill decodes panels of this many rows
-        int rows = Math.min(w.rows(), 512);
-        FloatBuffer panel =
-                ByteBuffer.allocateDirect(rows * w.columns() * Float.BYTES)
-                        .order(ByteOrder.nativeOrder())
-                        .asFloatBuffer();
+        int rows = Math.min(w.rows(), PANEL_ROWS);
+        FloatBuffer panel = panel(rows, w.columns());
         double multiply = best(() -> kernels.multiply(w, x, y));
         double decode = best(() -> kernels.decodeRows(w, 0, rows, panel));
+        print(kernels, "", w.rows(), w.columns(), multiply, decode / rows);
+    }
+
+    private static void int8Row(Kernels kernels, Int8Matrix w) {
+        float[] x = vector(w.columns());
+        float[] y = new float[w.rows()];
+        FloatBuffer panel = panel(PANEL_ROWS, w.columns());
+        double multiply = best(() -> kernels.multiply(w, x, y));
+        double decode = best(() -> kernels.decodeRows(w, 0, PANEL_ROWS, panel));
+        print(kernels, " int8", w.rows(), w.columns(), multiply, decode / PANEL_ROWS);
+    }
+
+    private static float[] vector(int columns) {
+        float[] x = new float[columns];
+        Random random = new Random(1);
+        for (int c = 0; c < columns; c++) {
+            x[c] = (float) random.nextGaussian();
+        }
+        return x;
+    }
+
+    private static FloatBuffer panel(int rows, int columns) {
+        return ByteBuffer.allocateDirect(rows * columns * Float.BYTES)
+                .order(ByteOrder.nativeOrder())
+                .asFloatBuffer();
+    }
+
+    private static void print(
+            Kernels kernels, String code, int rows, int columns, double product, double row) {
         System.out.printf(
-                "| %d x %d | %s, %s | %d | %.2f | %.2f |%n",
-                w.rows(),
-                w.columns(),
+                "| %d x %d%s | %s, %s | %d | %.2f | %.2f |%n",
+                rows,
+                columns,
+                code,
                 kernels.name(),
                 System.getProperty("java.version"),
                 kernels.threads(),
-                (double) w.rows() * w.columns() / multiply,
-                (double) rows * w.columns() / decode);
+                (double) rows * columns / product,
+                columns / row);
     }
 
     /** Returns the least time of one call in nanoseconds. */

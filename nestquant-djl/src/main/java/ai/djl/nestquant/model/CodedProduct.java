@@ -1,0 +1,120 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nn.core.Linear;
+import java.nio.FloatBuffer;
+import java.util.Arrays;
+
+/**
+ * A coded matrix W {@code [rows][columns]} as blocks multiply by it, {@code y = xWᵀ}: few tokens
+ * straight from the codes, many by decoding W panel by panel for the host engine.
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+abstract class CodedProduct {
+
+    /** Up to this many tokens the packed product is faster than decoding the whole weight. */
+    private static final int STEP_TOKENS = 4;
+
+    /** Floats of a decoded panel, 16 MB: bounds what prefill needs beside the codes. */
+    private static final int PANEL_FLOATS = 4 << 20;
+
+    private final int rows;
+    private final int columns;
+
+    private CodedProduct(int rows, int columns) {
+        this.rows = rows;
+        this.columns = columns;
+    }
+
+    /** Returns the product with a matrix of lattice codes. */
+    static CodedProduct of(PackedMatrix w) {
+        return new CodedProduct(w.rows(), w.columns()) {
+            @Override
+            void multiply(float[] x, float[] y) {
+                Kernels.best().multiply(w, x, y);
+            }
+
+            @Override
+            void decodeRows(int from, int to, FloatBuffer panel) {
+                Kernels.best().decodeRows(w, from, to, panel);
+            }
+        };
+    }
+
+    /** Returns the product with a matrix of int8 rows. */
+    static CodedProduct of(Int8Matrix w) {
+        return new CodedProduct(w.rows(), w.columns()) {
+            @Override
+            void multiply(float[] x, float[] y) {
+                Kernels.best().multiply(w, x, y);
+            }
+
+            @Override
+            void decodeRows(int from, int to, FloatBuffer panel) {
+                Kernels.best().decodeRows(w, from, to, panel);
+            }
+        };
+    }
+
+    abstract void multiply(float[] x, float[] y);
+
+    abstract void decodeRows(int from, int to, FloatBuffer panel);
+
+    /**
+     * Multiplies.
+     *
+     * @param manager owns the result
+     * @param rotated {@code [tokens][columns]}
+     * @param tokens the number of tokens
+     * @return {@code [tokens][rows]}
+     */
+    NDArray multiply(NDManager manager, float[] rotated, int tokens) {
+        return tokens <= STEP_TOKENS
+                ? step(manager, rotated, tokens)
+                : prefill(manager, rotated, tokens);
+    }
+
+    /** Multiplies straight from the codes. */
+    private NDArray step(NDManager manager, float[] rotated, int tokens) {
+        float[] y = new float[tokens * rows];
+        float[] row = new float[rows];
+        for (int t = 0; t < tokens; t++) {
+            multiply(Arrays.copyOfRange(rotated, t * columns, (t + 1) * columns), row);
+            System.arraycopy(row, 0, y, t * rows, rows);
+        }
+        return manager.create(y, new Shape(tokens, rows));
+    }
+
+    /** Decodes the weight panel by panel and lets the host engine multiply. */
+    private NDArray prefill(NDManager manager, float[] rotated, int tokens) {
+        int panelRows = Math.max(1, Math.min(rows, PANEL_FLOATS / columns));
+        try (NDManager scope = manager.newSubManager()) {
+            NDArray x = scope.create(rotated, new Shape(tokens, columns));
+            NDArray panel = scope.create(new Shape(panelRows, columns), DataType.FLOAT32);
+            FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
+            if (panelRows == rows) {
+                decodeRows(0, rows, decoded);
+                return scope.ret(Linear.linear(x, panel).singletonOrThrow());
+            }
+            // filled in place: logits of a long prompt are too large to be held twice
+            NDArray y = scope.create(new Shape(tokens, rows), DataType.FLOAT32);
+            for (int from = 0; from < rows; from += panelRows) {
+                int to = Math.min(rows, from + panelRows);
+                decodeRows(from, to, decoded);
+                try (NDArray weight = panel.get(new NDIndex().addSliceDim(0, to - from));
+                        NDArray part = Linear.linear(x, weight).singletonOrThrow()) {
+                    y.set(new NDIndex().addAllDim().addSliceDim(from, to), part);
+                }
+            }
+            return scope.ret(y);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.rotation.Rotation;
+import java.nio.FloatBuffer;
+import java.util.stream.IntStream;
+
+/**
+ * Rows of a float weight, rotated tile by tile so that no rotated copy of all is needed.
+ *
+ * <p>Safe for concurrent use as long as the weight lives.
+ */
+final class RotatedRows {
+
+    private final FloatBuffer weight;
+    private final int rows;
+    private final int columns;
+    private final Rotation rotation;
+
+    /**
+     * Looks at a weight.
+     *
+     * @param weight float32 {@code [rows][columns]}
+     */
+    RotatedRows(NDArray weight) {
+        this.weight = weight.toByteBuffer(true).asFloatBuffer();
+        rows = Math.toIntExact(weight.getShape().get(0));
+        columns = Math.toIntExact(weight.getShape().get(1));
+        rotation = NestQuantLinear.rotation(columns);
+    }
+
+    /** Returns the number of rows. */
+    int rows() {
+        return rows;
+    }
+
+    /** Returns the entries of a rotated row. */
+    int paddedColumns() {
+        return rotation.paddedLength();
+    }
+
+    /** Returns the number of tiles of 16 rows. */
+    int tiles() {
+        return (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+    }
+
+    /**
+     * Rotates the rows of a tile.
+     *
+     * @return {@code [up to 16][paddedColumns]}
+     * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
+     */
+    float[] tile(int tile) {
+        int first = tile * PackedMatrix.TILE_ROWS;
+        int count = Math.min(PackedMatrix.TILE_ROWS, rows - first);
+        float[] tileRows = new float[count * columns];
+        weight.get(first * columns, tileRows);
+        // afterwards the whole row would be NaN
+        for (int i = 0; i < tileRows.length; i++) {
+            if (!Float.isFinite(tileRows[i])) {
+                throw new IllegalArgumentException(
+                        String.format(
+                                "column %d of row %d is %s",
+                                i % columns, first + i / columns, tileRows[i]));
+            }
+        }
+        return rotation.padAndApply(tileRows, count);
+    }
+
+    /** Returns the largest norm of 8 neighbouring entries of all rotated rows. */
+    float largestBlockNorm() {
+        return (float)
+                IntStream.range(0, tiles())
+                        .parallel()
+                        .mapToDouble(tile -> largestBlockNorm(tile(tile), paddedColumns()))
+                        .max()
+                        .orElse(0);
+    }
+
+    private static float largestBlockNorm(float[] rows, int columns) {
+        float largest = 0;
+        for (int start = 0; start < rows.length; start += columns) {
+            largest = Math.max(largest, PackedMatrixEncoder.largestBlockNorm(rows, start, columns));
+        }
+        return largest;
+    }
+}
