@@ -72,7 +72,9 @@ final class ActivationCode {
 
         private final BlockEncoder encoder =
                 new BlockEncoder(
-                        PackedMatrixEncoder.CODE, PackedMatrix.LADDER.betas(), BetaPolicy.INNER_FIT);
+                        PackedMatrixEncoder.CODE,
+                        PackedMatrix.LADDER.betas(),
+                        BetaPolicy.INNER_FIT);
         private final float[] rows;
         private final int start;
         private final int end;
