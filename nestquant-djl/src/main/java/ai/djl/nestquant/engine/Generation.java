@@ -21,6 +21,8 @@ final class Generation implements AutoCloseable {
     /** Prompts are read in chunks, which bounds the memory of attention. */
     private static final int PREFILL_CHUNK = 512;
 
+    private static final int NO_TOKEN = -1;
+
     private final CausalLm model;
     private final GenerationParameters parameters;
     private final long[] prompt;
@@ -79,6 +81,9 @@ final class Generation implements AutoCloseable {
             return finish(FinishReason.CANCELLED);
         }
         int token = tokenIds.isEmpty() ? prefill() : step();
+        if (cancelled) {
+            return finish(FinishReason.CANCELLED); // perhaps in the middle of the prompt
+        }
         tokenIds.add(token);
         if (parameters.isEnd(token)) {
             return finish(FinishReason.STOP);
@@ -101,7 +106,7 @@ final class Generation implements AutoCloseable {
             int to = Math.min(prompt.length, from + PREFILL_CHUNK);
             logits = logits(Arrays.copyOfRange(prompt, from, to));
         }
-        int token = sampler.next(logits);
+        int token = cancelled ? NO_TOKEN : sampler.next(logits);
         prefillNanos = System.nanoTime() - start;
         return token;
     }

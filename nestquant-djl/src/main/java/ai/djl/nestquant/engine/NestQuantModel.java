@@ -46,9 +46,15 @@ public final class NestQuantModel extends BaseModel {
                             + " tokenizer.json and *.safetensors");
         }
         QuantizationConfig quantization = quantization(options);
-        long[] calibrationIds = CalibrationText.tokenIds(modelDir, quantization);
-        block = CausalLmLoader.load(modelDir, quantization, calibrationIds, manager);
-        wasLoaded = true;
+        try {
+            long[] calibrationIds = CalibrationText.tokenIds(modelDir, quantization);
+            block = CausalLmLoader.load(modelDir, quantization, calibrationIds, manager);
+            wasLoaded = true;
+        } finally {
+            if (!wasLoaded) {
+                close(); // half a model holds native memory that nobody could free
+            }
+        }
     }
 
     private QuantizationConfig quantization(Map<String, ?> options) {
