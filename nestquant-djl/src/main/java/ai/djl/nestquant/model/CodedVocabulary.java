@@ -11,7 +11,6 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-import java.util.stream.IntStream;
 
 /**
  * A {@link Vocabulary} that exists only as int8 codes of its rotated rows, {@code q_v·s_v ≈ R·e_v}:
@@ -52,9 +51,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         int hidden = Math.toIntExact(weight.getShape().get(1));
         CodedVocabulary coded = new CodedVocabulary(rows.rows(), hidden, manager);
         try {
-            IntStream.range(0, rows.tiles())
-                    .parallel()
-                    .forEach(tile -> coded.encodeTile(tile, rows.tile(tile)));
+            rows.forEachTile(coded::encodeTile);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
@@ -62,7 +59,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         return coded;
     }
 
-    private void encodeTile(int tile, float[] rotated) {
+    private void encodeTile(float[] rotated, int tile) {
         int columns = rotation.paddedLength();
         for (int i = 0; i < rotated.length / columns; i++) {
             codes.matrix().encodeRow(tile * Int8Matrix.TILE_ROWS + i, rotated, i * columns);

@@ -12,7 +12,6 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-import java.util.stream.IntStream;
 
 /**
  * A Linear block {@code y = xWᵀ + b} whose weight exists only as packed lattice codes of its
@@ -98,16 +97,14 @@ public final class NestQuantLinear extends AbstractBlock {
 
     private void fill(RotatedRows rows) {
         PackedMatrixEncoder encoder = new PackedMatrixEncoder(codes.matrix());
-        IntStream.range(0, codes.matrix().tiles())
-                .parallel()
-                .forEach(
-                        tile -> {
-                            DistortionStats stats = new DistortionStats();
-                            encoder.encodeTile(tile, rows.tile(tile), 0, stats);
-                            synchronized (distortion) {
-                                distortion.merge(stats);
-                            }
-                        });
+        rows.forEachTile(
+                (rotated, tile) -> {
+                    DistortionStats stats = new DistortionStats();
+                    encoder.encodeTile(tile, rotated, 0, stats);
+                    synchronized (distortion) {
+                        distortion.merge(stats);
+                    }
+                });
     }
 
     /** {@inheritDoc} */

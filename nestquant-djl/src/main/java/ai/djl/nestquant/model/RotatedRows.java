@@ -5,6 +5,8 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.FloatBuffer;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.ObjIntConsumer;
 import java.util.stream.IntStream;
 
 /**
@@ -41,18 +43,38 @@ final class RotatedRows {
         return rotation.paddedLength();
     }
 
-    /** Returns the number of tiles of 16 rows. */
-    int tiles() {
+    private int tiles() {
         return (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
     }
 
     /**
-     * Rotates the rows of a tile.
+     * Rotates all tiles and hands each on, on several threads.
      *
-     * @return {@code [up to 16][paddedColumns]}
+     * <p>Returns only when no thread is left that touches the weight or what a tile is encoded to:
+     * a parallel stream alone would throw while others still write to memory that is freed next.
+     *
+     * @param consumer takes {@code [up to 16][paddedColumns]} and the tile's number
      * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
      */
-    float[] tile(int tile) {
+    void forEachTile(ObjIntConsumer<float[]> consumer) {
+        AtomicReference<RuntimeException> failure = new AtomicReference<>();
+        IntStream.range(0, tiles())
+                .parallel()
+                .filter(tile -> failure.get() == null)
+                .forEach(
+                        tile -> {
+                            try {
+                                consumer.accept(rotated(tile), tile);
+                            } catch (RuntimeException e) {
+                                failure.compareAndSet(null, e);
+                            }
+                        });
+        if (failure.get() != null) {
+            throw failure.get();
+        }
+    }
+
+    private float[] rotated(int tile) {
         int first = tile * PackedMatrix.TILE_ROWS;
         int count = Math.min(PackedMatrix.TILE_ROWS, rows - first);
         float[] tileRows = new float[count * columns];
@@ -71,12 +93,13 @@ final class RotatedRows {
 
     /** Returns the largest norm of 8 neighbouring entries of all rotated rows. */
     float largestBlockNorm() {
-        return (float)
-                IntStream.range(0, tiles())
-                        .parallel()
-                        .mapToDouble(tile -> largestBlockNorm(tile(tile), paddedColumns()))
-                        .max()
-                        .orElse(0);
+        float[] norms = new float[tiles()];
+        forEachTile((tileRows, tile) -> norms[tile] = largestBlockNorm(tileRows, paddedColumns()));
+        float largest = 0;
+        for (float norm : norms) {
+            largest = Math.max(largest, norm);
+        }
+        return largest;
     }
 
     private static float largestBlockNorm(float[] rows, int columns) {
