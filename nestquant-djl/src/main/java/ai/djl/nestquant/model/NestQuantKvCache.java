@@ -13,7 +13,6 @@ import ai.djl.nestquant.rotation.Rotation;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * Keys and values on lattice codes: each rotated head vector is coded when it is appended and stays
@@ -109,21 +108,20 @@ final class NestQuantKvCache extends KvCache {
     }
 
     private void encode(List<PackedArrays> segments, float[] x, int tokens, int size) {
-        IntStream heads = IntStream.range(0, vectors);
-        (tokens == 1 ? heads : heads.parallel())
-                .forEach(
-                        head -> {
-                            for (int t = 0; t < tokens; t++) {
-                                int position = length() + t;
-                                PackedArrays segment = segments.get(position / SEGMENT);
-                                new PackedMatrixEncoder(segment.matrix())
-                                        .encodeRow(
-                                                head * SEGMENT + position % SEGMENT,
-                                                x,
-                                                (head * tokens + t) * size,
-                                                new DistortionStats());
-                            }
-                        });
+        Parallel.forEach(
+                vectors,
+                head -> {
+                    for (int t = 0; t < tokens; t++) {
+                        int position = length() + t;
+                        PackedArrays segment = segments.get(position / SEGMENT);
+                        new PackedMatrixEncoder(segment.matrix())
+                                .encodeRow(
+                                        head * SEGMENT + position % SEGMENT,
+                                        x,
+                                        (head * tokens + t) * size,
+                                        new DistortionStats());
+                    }
+                });
     }
 
     private void decode(List<PackedArrays> segments, FloatBuffer panel, int length, int size) {

@@ -5,9 +5,7 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.FloatBuffer;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.ObjIntConsumer;
-import java.util.stream.IntStream;
 
 /**
  * Rows of a float weight, rotated tile by tile so that no rotated copy of all is needed.
@@ -50,28 +48,11 @@ final class RotatedRows {
     /**
      * Rotates all tiles and hands each on, on several threads.
      *
-     * <p>Returns only when no thread is left that touches the weight or what a tile is encoded to:
-     * a parallel stream alone would throw while others still write to memory that is freed next.
-     *
      * @param consumer takes {@code [up to 16][paddedColumns]} and the tile's number
      * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
      */
     void forEachTile(ObjIntConsumer<float[]> consumer) {
-        AtomicReference<RuntimeException> failure = new AtomicReference<>();
-        IntStream.range(0, tiles())
-                .parallel()
-                .filter(tile -> failure.get() == null)
-                .forEach(
-                        tile -> {
-                            try {
-                                consumer.accept(rotated(tile), tile);
-                            } catch (RuntimeException e) {
-                                failure.compareAndSet(null, e);
-                            }
-                        });
-        if (failure.get() != null) {
-            throw failure.get();
-        }
+        Parallel.forEach(tiles(), tile -> consumer.accept(rotated(tile), tile));
     }
 
     private float[] rotated(int tile) {
