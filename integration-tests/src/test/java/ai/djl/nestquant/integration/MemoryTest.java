@@ -35,6 +35,7 @@ public class MemoryTest {
                             .setTypes(String.class, String.class)
                             .optEngine("NestQuant")
                             .optModelPath(TestModels.demo())
+                            .optOption("quantization", "w4kv4,balance=off")
                             .optArgument("maxNewTokens", 4)
                             .build();
             try (ZooModel<String, String> model = criteria.loadModel();

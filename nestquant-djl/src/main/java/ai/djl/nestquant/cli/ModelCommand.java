@@ -51,7 +51,7 @@ abstract class ModelCommand<R> implements Callable<Integer> {
             converter = QuantizationConverter.class,
             description =
                     "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
-                            + " ,balance=off ,exclude=LAYER or ,code=int4, which simulates int4 in"
+                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=int4, which simulates int4 in"
                             + " place of lattice codes (default: ${DEFAULT-VALUE})")
     private QuantizationConfig quantization;
 

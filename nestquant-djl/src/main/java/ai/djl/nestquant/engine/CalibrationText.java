@@ -1,6 +1,8 @@
 package ai.djl.nestquant.engine;
 
+import ai.djl.MalformedModelException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.FileNotFoundException;
@@ -24,12 +26,14 @@ final class CalibrationText {
      * @param quantization what will be coded
      * @return the token ids; empty where nothing is balanced
      * @throws IOException if the tokenizer is missing or invalid
+     * @throws MalformedModelException if the model is not supported
      */
     static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization)
-            throws IOException {
+            throws IOException, MalformedModelException {
         if (!quantization.balances()) {
             return new long[0];
         }
+        ModelConfig.load(modelDirectory); // if the model is not supported, that is what to say
         Path tokenizerFile = modelDirectory.resolve("tokenizer.json");
         if (!Files.isRegularFile(tokenizerFile)) {
             throw new FileNotFoundException(

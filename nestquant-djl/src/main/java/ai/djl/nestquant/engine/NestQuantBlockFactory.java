@@ -37,8 +37,8 @@ public final class NestQuantBlockFactory implements BlockFactory {
         Object text = arguments.get(QuantizationConfig.OPTION);
         QuantizationConfig quantization =
                 text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
-        long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
         try {
+            long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
             return CausalLmLoader.load(
                     modelPath, quantization, calibrationIds, model.getNDManager());
         } catch (MalformedModelException e) {

@@ -31,11 +31,13 @@ public class CalibrationTextTest {
 
     @Test
     public void missingTokenizerSaysHowToLoadWithoutBalancing() throws Exception {
-        Path empty = Files.createTempDirectory(Path.of("target"), "no-tokenizer");
+        Path directory = Files.createTempDirectory(Path.of("target"), "no-tokenizer");
+        Path config = EmbeddedModel.path().resolve("config.json");
+        Files.copy(config, directory.resolve("config.json"));
         FileNotFoundException error =
                 Assert.expectThrows(
                         FileNotFoundException.class,
-                        () -> CalibrationText.tokenIds(empty, QuantizationConfig.W4));
+                        () -> CalibrationText.tokenIds(directory, QuantizationConfig.W4));
         Assert.assertTrue(error.getMessage().contains("tokenizer.json"), error.getMessage());
         Assert.assertTrue(error.getMessage().contains("w4,balance=off"), error.getMessage());
     }
