@@ -17,9 +17,10 @@ import java.util.List;
 /**
  * Builds a {@link CausalLm} from a HuggingFace model directory.
  *
- * <p>Layers are read, balanced and transformed one after another, and the embedding is coded last,
- * so that quantising needs no more memory than the packed model, the float embedding, one float
- * layer and what a pass of the calibration text through it takes. Not safe for concurrent use.
+ * <p>The embedding is coded first, then layers are read, balanced and transformed one after
+ * another, so that quantising needs no more memory than the packed model, the float embedding or
+ * one float layer, and what a pass of the calibration text through it takes. Not safe for
+ * concurrent use.
  */
 public final class CausalLmLoader {
 
@@ -114,6 +115,8 @@ public final class CausalLmLoader {
 
     private CausalLm build(NDArray embedding, CalibrationPass calibration)
             throws IOException, MalformedModelException {
+        // the calibration pass has begun already, so no one needs the float embedding any more
+        Vocabulary vocabulary = vocabulary(EMBEDDING, embedding);
         List<Block> layers = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
             String name = "model.layers." + i;
@@ -123,8 +126,6 @@ public final class CausalLmLoader {
             }
             layers.add(transformer.transform(name, layer));
         }
-        // the calibration pass has begun at the float embedding, no one needs it any more
-        Vocabulary vocabulary = vocabulary(EMBEDDING, embedding);
         Block norm = norm("model.norm", config.hiddenSize());
         Block head = config.tiedEmbeddings() ? null : head(norm, calibration);
         return new CausalLm(config, quantization, vocabulary, layers, norm, head);
