@@ -67,7 +67,7 @@ public final class BlockTransformer {
         Block coded =
                 config.code() == QuantizationConfig.Code.INT4
                         ? SimulatedLinear.encode(name, linear, bits, manager)
-                        : NestQuantLinear.encode(name, linear, bits, manager);
+                        : NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager);
         linear.clear();
         return coded;
     }

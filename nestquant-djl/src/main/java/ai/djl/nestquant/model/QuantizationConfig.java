@@ -1,5 +1,6 @@
 package ai.djl.nestquant.model;
 
+import ai.djl.nestquant.codec.PackedCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -10,20 +11,20 @@ import java.util.regex.Pattern;
  * What is put on lattice codes, with a compact text form.
  *
  * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4kv4}, {@code
- * w4a8kv4} or {@code w4a4kv4}: bits of weights, of the activations that go into them, and of keys
- * and values in the cache; a part that is left out stays float. Parts may follow after commas:
- * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
- * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code#INT4}. {@code head=int8}, {@code
- * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
- * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
- * concurrent use.
+ * w4a8kv4}, {@code w4a4kv4} or {@code w3a8kv4}: bits of weights, of the activations that go into
+ * them, and of keys and values in the cache; a part that is left out stays float. Parts may follow
+ * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
+ * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
+ * code=d8} takes the lattice code that is faster to decode, {@code code=int4} puts what is given 4
+ * bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code head=w4} or {@code
+ * head=float} says what becomes of embedding and output head, see {@link Head}; they are int8 where
+ * weights are coded and float otherwise, unless told. Immutable and safe for concurrent use.
  *
- * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
+ * @param weightBits 4 or 3 if the weights of Linear blocks are coded (4.25 or 3.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
- * @param code what stands for 4 bits
+ * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
@@ -49,14 +50,16 @@ public record QuantizationConfig(
         FLOAT
     }
 
-    /** What 4 bits are made of. */
+    /** What the bits of weights are made of. */
     public enum Code {
-        /** The lattice code 16·E8 with the ladder 3:4:5:7. */
+        /** The lattice code 16·E8 (or 8·E8 for 3 bits) with the ladder 3:4:5:7. */
         E8,
+        /** The lattice code 16·D8* (or 8·D8*) with eight scales. */
+        D8,
         /**
-         * Symmetric int4 with one clipped scale for each rotated row, token or head vector, as a
-         * comparison only: decoded values are held in floats, so it takes the memory of floats and
-         * sizes are reported so.
+         * Symmetric int4 for weights, activations, keys and values with one clipped scale for each
+         * rotated row, token or head vector, as a comparison only: decoded values are held in
+         * floats, so it takes the memory of floats and sizes are reported so.
          */
         INT4
     }
@@ -65,14 +68,17 @@ public record QuantizationConfig(
     public static final String OPTION = "quantization";
 
     private static final String KNOWN =
-            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
-                    + " followed by ,balance=off, ,code=int4 (int4 in place of lattice codes, simulated"
+            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
+                    + " in place of w4, each optionally followed by ,balance=off, ,code=e8,"
+                    + " ,code=d8, ,code=int4 (int4 in place of lattice codes, simulated"
                     + " in float for comparison), ,head=int8, ,head=w4, ,head=float and"
                     + " ,exclude=NAME";
 
+    private static final List<String> CODES = List.of("e8", "d8", "int4");
+
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
-    private static final Pattern PRESET = Pattern.compile("(w4(a[48])?)?(kv4)?");
+    private static final Pattern PRESET = Pattern.compile("(w[34](a[48])?)?(kv4)?");
 
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
@@ -82,6 +88,9 @@ public record QuantizationConfig(
 
     /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
+        if (code == Code.INT4 && weightBits == 3) {
+            throw new IllegalArgumentException("code=int4 has 4 bits: use w4,code=int4");
+        }
         if (head == Head.W4 && weightBits == 0) {
             throw new IllegalArgumentException(
                     "head=w4 needs weights on the same code, as in w4,head=w4");
@@ -114,8 +123,10 @@ public record QuantizationConfig(
                 excluded.add(option[1]);
             } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
                 balance = parts[i].equals("balance=on");
-            } else if (parts[i].equals("code=int4") || parts[i].equals("code=e8")) {
-                code = parts[i].equals("code=int4") ? Code.INT4 : Code.E8;
+            } else if (option.length == 2
+                    && option[0].equals("code")
+                    && CODES.contains(option[1])) {
+                code = Code.valueOf(option[1].toUpperCase(Locale.ROOT));
             } else if (option.length == 2
                     && option[0].equals("head")
                     && HEADS.contains(option[1])) {
@@ -176,9 +187,17 @@ public record QuantizationConfig(
         return weightBits > 0 && balance;
     }
 
+    /** Returns the code of weights that are coded. */
+    PackedCode weightCode() {
+        boolean dual = code == Code.D8;
+        return weightBits == 3
+                ? (dual ? PackedCode.D8_8 : PackedCode.E8_8)
+                : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
+    }
+
     /** Tells whether keys and values are held as lattice codes. */
     boolean packsCache() {
-        return cacheBits > 0 && code == Code.E8;
+        return cacheBits > 0 && code != Code.INT4;
     }
 
     private static boolean matches(String pattern, String name) {
@@ -201,7 +220,9 @@ public record QuantizationConfig(
             text.append("none");
         }
         text.append(balance ? "" : ",balance=off");
-        text.append(code == Code.E8 ? "" : ",code=int4");
+        if (code != Code.E8) {
+            text.append(",code=").append(code.name().toLowerCase(Locale.ROOT));
+        }
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
         }

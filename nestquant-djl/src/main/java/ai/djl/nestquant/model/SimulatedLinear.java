@@ -85,8 +85,8 @@ final class SimulatedLinear extends AbstractBlock {
         float[] coded = rotation.padAndApply(x.toFloatArray(), tokens);
         if (activationBits == SIMULATED_BITS) {
             SimulatedCode.apply(coded, tokens);
-        } else {
-            ActivationCode.apply(coded, tokens, activationBits);
+        } else if (activationBits != 0) {
+            coded = ActivationCode.code(coded, tokens, activationBits).decode();
         }
         Shape padded = shape.slice(0, shape.dimension() - 1).add(rotation.paddedLength());
         NDArray array = x.getManager().create(coded, padded);
