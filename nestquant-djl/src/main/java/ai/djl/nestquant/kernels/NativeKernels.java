@@ -1,6 +1,7 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
@@ -78,7 +79,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void multiply(PackedMatrix w, float[] x, float[] y) {
+    public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
         portable.multiply(w, x, y);
     }
 
@@ -88,7 +89,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void multiply(Int8Matrix w, float[] x, float[] y) {
+    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
         portable.multiply(w, x, y);
     }
 
