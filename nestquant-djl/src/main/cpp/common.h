@@ -12,9 +12,26 @@
  */
 namespace nq {
 
+struct LatticeCode;
+struct EncodedRow;
+
 /** The functions of one level. All levels give the same results, bit for bit. */
 struct Level {
     const char* name;
+
+    /**
+     * Encodes a row of `columns` entries at the best of the scales whose exponents are within
+     * `window` of the Gaussian one; floats of scratch from encodeScratch. Returns false if an entry
+     * is no number or beyond 1e15.
+     */
+    bool (*encodeRow)(
+        const LatticeCode& code,
+        float tensorScale,
+        int window,
+        const float* x,
+        int columns,
+        float* scratch,
+        EncodedRow& row);
 
     /** Σ a[i]·b[i], int8 [n]. */
     std::int32_t (*dot)(const std::int8_t* a, const std::int8_t* b, int n);

@@ -1,4 +1,5 @@
 #include "common.h"
+#include "encode.h"
 
 namespace nq {
 namespace NQ_LEVEL {
@@ -17,7 +18,7 @@ std::int32_t dot(const std::int8_t* a, const std::int8_t* b, int n) {
 
 }  // namespace
 
-const Level level = {NQ_TEXT(NQ_LEVEL), dot};
+const Level level = {NQ_TEXT(NQ_LEVEL), encodeRow, dot};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq
