@@ -250,7 +250,7 @@ NQ_INLINE I isLeaderDual(const F* y, float q, float largest) {
  * - on the second kind, y survives if its candidate is the first, c_1 >= 0;
  * - on the first kind with |y_m| > q, it survives if m is before all j with |y_j| = 2q - |y_m|,
  *   since the first of the largest |c| moves;
- * - with |y_i| = |y_j| = q, one leader in 150, it is encoded and decoded.
+ * - with |y_i| = |y_j| = q, one leader in 150, or |y_i| = 2q, it is encoded and decoded.
  */
 NQ_INLINE I isLeader(const F* y, int ratio, float largest, I active) {
     float q = static_cast<float>(ratio);
@@ -274,12 +274,11 @@ NQ_INLINE I isLeader(const F* y, int ratio, float largest, I active) {
     F half = (sum - (signs < 0 ? 2 * min : F{})) - 4 * q;
     F offset = magnitude(y[1]) - q;
     I first = (((I)offset ^ (I)y[1]) < 0) & (offset != 0);
-    float reach = 2 * q - 1 < largest ? 2 * q - 1 : largest;
-    I stored = active & (size <= reach) & (half < (first ? splat(0.5f) : F{}));
-    I inside = stored & (second < (2 * q - 2 * size) + max);
-    I both = second >= q;
-    I open = active & both & (size == q) & (size <= reach) & (half <= 0);
-    inside &= ~both;
+    I stored = active & (size <= largest);
+    I special = (second >= q) | (size >= 2 * q);
+    I inside = stored & ~special & (half < (first ? splat(0.5f) : F{}));
+    inside &= second < (2 * q - 2 * size) + max;
+    I open = stored & special & (half <= 0) & (second < (2 * q - size) + 1);
     if (__builtin_expect(any(open), 0)) {
         inside |= open & survive(y, ratio);
     }

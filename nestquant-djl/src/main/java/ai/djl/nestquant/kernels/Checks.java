@@ -43,13 +43,14 @@ final class Checks {
     }
 
     /** Rows to encode; their scales must stay where squares of floats are normal. */
-    static void encode(PackedMatrix w, int from, int to, int available) {
-        rows(w.rows(), w.columns(), from, to, available);
+    static void encode(PackedMatrix w, int from, int to, float[] x, int offset) {
+        if (offset < 0) {
+            throw new IllegalArgumentException("the offset is negative: " + offset);
+        }
+        rows(w.rows(), w.columns(), from, to, x.length - offset);
         if (!(w.tensorScale() >= SMALLEST_TENSOR_SCALE && w.tensorScale() <= LARGEST_SCALE)) {
             throw new IllegalArgumentException(
-                    "tensor scale "
-                            + w.tensorScale()
-                            + " is outside 1e-9..1e16; rescale the rows");
+                    "tensor scale " + w.tensorScale() + " is outside 1e-9..1e16; rescale the rows");
         }
     }
 

@@ -24,7 +24,7 @@ public interface Kernels {
      * @return the shared kernels, on as many threads as there are processors until told otherwise
      */
     static Kernels best() {
-        return PortableKernels.Shared.KERNELS;
+        return KernelChoice.Shared.KERNELS;
     }
 
     /** Returns the name under which benchmarks and the command line report these kernels. */
@@ -109,8 +109,8 @@ public interface Kernels {
      * @param x holds the rows, float [to − from][C], already rotated
      * @param offset index of the first row's first entry
      * @param stats receives the distortion of the rows
-     * @throws IllegalArgumentException if the rows are not in the matrix or x, or an entry is NaN or
-     *     infinite, naming its position
+     * @throws IllegalArgumentException if the rows are not in the matrix or x, or an entry is NaN
+     *     or infinite, naming its position
      */
     void encodeRows(PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats);
 

@@ -113,7 +113,7 @@ public final class PortableKernels implements Kernels {
     @Override
     public void encodeRows(
             PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
-        Checks.encode(w, from, to, x.length - offset);
+        Checks.encode(w, from, to, x, offset);
         PackedMatrixEncoder encoder = new PackedMatrixEncoder(w);
         for (int row = from; row < to; row++) {
             encoder.encodeRow(row, x, offset + (row - from) * w.columns(), stats);
@@ -138,14 +138,5 @@ public final class PortableKernels implements Kernels {
         int threads = pool.threads();
         int wanted = Math.max(threads, Math.min(PARTS * threads, tiles / PART_TILES));
         return threads == 1 ? 1 : Math.min(tiles, wanted);
-    }
-
-    /** Starts the threads of {@link Kernels#best} when they are first asked for. */
-    static final class Shared {
-        static final Kernels KERNELS =
-                new PortableKernels(
-                        Math.min(Runtime.getRuntime().availableProcessors(), MAX_THREADS));
-
-        private Shared() {}
     }
 }
