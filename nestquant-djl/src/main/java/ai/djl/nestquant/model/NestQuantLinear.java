@@ -10,6 +10,7 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.kernels.LayerSpec;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
@@ -145,7 +146,7 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         int tokens = Math.toIntExact(shape.size() / inFeatures);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        return ActivationCode.code(rotated, tokens, activationBits == 0 ? 16 : activationBits);
+        return ActivationCode.code(rotated, tokens, activationBits());
     }
 
     /**
@@ -155,13 +156,35 @@ public final class NestQuantLinear extends AbstractBlock {
      * @param coded what {@link #code} made of it
      */
     NDArray multiply(ParameterStore store, NDArray x, Int8Rows coded) {
-        if (codes.words().isReleased()) {
-            throw new IllegalStateException("the weights are freed: their model has been closed");
-        }
+        checkOpen();
         Shape shape = x.getShape();
         NDArray y = product.multiply(x.getManager(), coded);
         y = y.reshape(shape.slice(0, shape.dimension() - 1).add(outFeatures));
         return bias == null ? y : y.addi(store.getValue(bias, x.getDevice(), false));
+    }
+
+    /** Throws if the weights are freed. */
+    void checkOpen() {
+        if (codes.words().isReleased()) {
+            throw new IllegalStateException("the weights are freed: their model has been closed");
+        }
+    }
+
+    /** Returns the words, whose manager owns this block's memory. */
+    NDArray words() {
+        return codes.words();
+    }
+
+    /** Returns bits of the input's entries as they are multiplied: 4, 8 or 16. */
+    int activationBits() {
+        return activationBits == 0 ? 16 : activationBits;
+    }
+
+    /** Returns weight and bias as kernels take them. */
+    LayerSpec.Linear spec() {
+        return new LayerSpec.Linear(
+                codes.matrix(),
+                bias == null ? null : bias.getArray().toByteBuffer(true).asFloatBuffer());
     }
 
     /**
