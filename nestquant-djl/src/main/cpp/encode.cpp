@@ -41,6 +41,9 @@ constexpr int INNER_ATTEMPTS = 3;
 
 constexpr int STEPS_PER_OCTAVE = 12;
 
+/** Coarser scales that may fail before the search gives up, see RowScaleSearch.java. */
+constexpr int PATIENCE = 8;
+
 /** 2^(-i/12), correctly rounded. */
 constexpr double ROOTS[STEPS_PER_OCTAVE] = {
     1.0,
@@ -541,7 +544,8 @@ struct RowEncoder {
             best = improves(e) ? e : best;
         }
         // the best so far shortens blocks: a scale that covers more of them may be better
-        for (int e = clamp(centre - window) - 1; e >= 0 && leastOverloads; e--) {
+        int e = clamp(centre - window) - 1;
+        for (; e >= clamp(best - PATIENCE) && leastOverloads; e--) {
             best = improves(e) ? e : best;
         }
         return best;

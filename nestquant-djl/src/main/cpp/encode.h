@@ -5,6 +5,8 @@
 /** Encoding of rows in Voronoi codes of E8; the twin of RowEncoder.java, bit for bit. */
 namespace nq {
 
+struct Context;
+
 /** The largest number of steps of a ladder. */
 constexpr int MAX_STEPS = 8;
 
@@ -64,9 +66,13 @@ bool encodeRow(
 #endif
 
 /** Returns how many floats encodeRow needs as scratch: what Row in encode.cpp keeps. */
-constexpr int encodeScratch(int columns) {
-    return (columns / 8 + 15) / 16 * 16 * (10 + MAX_STEPS);
-}
+std::int64_t encodeScratch(int columns);
+
+/** Returns the bytes of an encoded row and encodeRow's scratch. */
+std::int64_t encodeBytes(int columns);
+
+/** Lays out an encoded row in `memory` of so many bytes; returns the scratch beside it. */
+float* encodedRow(void* memory, int columns, EncodedRow& row);
 
 /**
  * Returns the scale with exponent 0 for a vector that stands alone, 1024 times the one that suits
@@ -95,5 +101,20 @@ struct PackedRows {
 
 /** Writes a row, leaving the others of its tile as they are; the twin of PackedMatrix.put. */
 void packRow(const PackedRows& to, int row, const EncodedRow& from);
+
+/**
+ * Encodes vectors that stand alone, x [rows][columns], as integers [rows][columns] with a scale
+ * each, shared among the threads of a context. Returns the first row with an entry that cannot be
+ * encoded, or -1.
+ */
+int encodeIntegers(
+    Context& context,
+    int code,
+    const float* x,
+    int rows,
+    int columns,
+    int window,
+    std::int8_t* integers,
+    float* scales);
 
 }  // namespace nq

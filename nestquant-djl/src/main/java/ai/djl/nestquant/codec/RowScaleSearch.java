@@ -6,12 +6,17 @@ package ai.djl.nestquant.codec;
  *
  * <p>All exponents around the Gaussian scale are tried, because the error of a row is no smooth
  * function of its scale: that roughness is what the search gains from. Where the best of them
- * cannot hold all blocks, the search goes on to coarser scales until one can.
+ * cannot hold all blocks, the search goes on to coarser scales until one can, or {@value #PATIENCE}
+ * in a row are no better: what shortened blocks lose shrinks steadily with coarser scales, what all
+ * others lose grows.
  *
  * <p>Holds scratch through its encoder: one instance per thread.
  */
 final class RowScaleSearch {
     private static final int LARGEST_EXPONENT = 255;
+
+    /** Without a limit rows with giants (Student t with 3 degrees of freedom) lose no less. */
+    private static final int PATIENCE = 8;
 
     /** {@code 2^((i + 1/2)/12)}, correctly rounded: the exponents i and i + 1 are equally near. */
     private static final double[] HALF_WAY = {
@@ -60,7 +65,8 @@ final class RowScaleSearch {
             best = improves(e, entries, start, columns) ? e : best;
         }
         // the best so far shortens blocks: a scale that covers more of them may be better
-        for (int e = clamp(centre - window) - 1; e >= 0 && leastOverloads; e--) {
+        int e = clamp(centre - window) - 1;
+        for (; e >= clamp(best - PATIENCE) && leastOverloads; e--) {
             best = improves(e, entries, start, columns) ? e : best;
         }
         return best;

@@ -22,9 +22,6 @@ import java.util.function.LongConsumer;
 public final class NativeKernels implements Kernels, AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
 
-    /** What encoding returns where malloc fails. */
-    private static final int NO_MEMORY = -2;
-
     /** The ordinal of int8 matrices, after those of PackedCode; see common.h. */
     private static final int INT8 = PackedCode.values().length;
 
@@ -284,9 +281,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     /** Throws what C++ only reports: the row, or -1 if all is well. */
     private static void checkEncoded(int bad, float[] x, int offset, int columns) {
-        if (bad == NO_MEMORY) {
-            throw new OutOfMemoryError("no native memory to encode rows of " + columns);
-        } else if (bad >= 0) {
+        if (bad >= 0) {
             RowEncoder.largestBlockNorm(x, offset, columns); // names the entry
             throw new IllegalStateException("row " + bad + " cannot be encoded");
         }

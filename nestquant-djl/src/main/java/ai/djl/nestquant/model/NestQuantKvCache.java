@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
-import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerKernel;
 import ai.djl.nestquant.rotation.Rotation;
@@ -156,11 +155,15 @@ final class NestQuantKvCache extends KvCache {
                     for (int t = 0; t < tokens; t++) {
                         int position = length() + t;
                         PackedArrays segment = segments.get(position / SEGMENT);
-                        new PackedMatrixEncoder(segment.matrix())
-                                .encodeRow(
-                                        head * SEGMENT + position % SEGMENT,
+                        int row = head * SEGMENT + position % SEGMENT;
+                        int start = (head * tokens + t) * size;
+                        Kernels.best()
+                                .encodeRows(
+                                        segment.matrix(),
+                                        row,
+                                        row + 1,
                                         x,
-                                        (head * tokens + t) * size,
+                                        start,
                                         new DistortionStats());
                     }
                 });

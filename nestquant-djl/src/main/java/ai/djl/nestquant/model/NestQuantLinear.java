@@ -7,7 +7,9 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerSpec;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
@@ -103,11 +105,13 @@ public final class NestQuantLinear extends AbstractBlock {
     }
 
     private void fill(RotatedRows rows) {
-        PackedMatrixEncoder encoder = new PackedMatrixEncoder(codes.matrix());
+        PackedMatrix matrix = codes.matrix();
         rows.forEachTile(
                 (rotated, tile) -> {
                     DistortionStats stats = new DistortionStats();
-                    encoder.encodeTile(tile, rotated, 0, stats);
+                    int first = tile * PackedMatrix.TILE_ROWS;
+                    int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
+                    Kernels.best().encodeRows(matrix, first, end, rotated, 0, stats);
                     synchronized (distortion) {
                         distortion.merge(stats);
                     }

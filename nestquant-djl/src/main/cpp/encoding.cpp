@@ -1,6 +1,9 @@
+#include <atomic>
 #include <cstring>
 
+#include "context.h"
 #include "encode.h"
+#include "jobs.h"
 
 namespace nq {
 namespace {
@@ -66,6 +69,43 @@ void put3(std::int32_t* tile, int block, std::uint32_t word) {
     replace(at[2 * ROWS], 0xC0C0C0C0u, (low << 4 & 0x40404040u) | (high << 5 & 0x80808080u));
 }
 
+struct IntegersJob {
+    const Level* level;
+    const LatticeCode& code;
+    const float* x;
+    int rows;
+    int columns;
+    int window;
+    std::int8_t* integers;
+    float* scales;
+
+    /** The first row that cannot be encoded, or `rows`. */
+    std::atomic<int> bad;
+};
+
+void encodeVector(void* shared, int part) {
+    IntegersJob& job = *static_cast<IntegersJob*>(shared);
+    const float* x = job.x + static_cast<std::int64_t>(part) * job.columns;
+    std::int8_t* integers = job.integers + static_cast<std::int64_t>(part) * job.columns;
+    float tensorScale = tensorScaleOf(job.code, x, job.columns);
+    if (tensorScale == 0) {
+        std::memset(integers, 0, static_cast<std::size_t>(job.columns));
+        job.scales[part] = 0;
+        return;
+    }
+    EncodedRow row;
+    float* scratch = encodedRow(threadScratch(encodeBytes(job.columns)), job.columns, row);
+    if (!job.level->encodeRow(
+            job.code, tensorScale, job.window, x, job.columns, scratch, row)) {
+        int first = job.bad;
+        while (part < first && !job.bad.compare_exchange_weak(first, part)) {
+        }
+        return;
+    }
+    decodeIntegers(job.code, row, job.columns, integers);
+    job.scales[part] = row.scale;
+}
+
 }  // namespace
 
 const LatticeCode& latticeCode(int ordinal) {
@@ -114,6 +154,37 @@ void packRow(const PackedRows& to, int row, const EncodedRow& from) {
         replace(betas[block], 3u << 2 * lane, (index & 3u) << 2 * lane);
     }
     to.exponents[row] = static_cast<std::uint8_t>(from.exponent);
+}
+
+std::int64_t encodeScratch(int columns) {
+    return std::int64_t{columns / 8 + 15} / 16 * 16 * (10 + MAX_STEPS);
+}
+
+std::int64_t encodeBytes(int columns) {
+    return 4 * encodeScratch(columns) + columns + columns / 8;
+}
+
+float* encodedRow(void* memory, int columns, EncodedRow& row) {
+    float* scratch = static_cast<float*>(memory);
+    row = {};
+    row.points = reinterpret_cast<std::int8_t*>(scratch + encodeScratch(columns));
+    row.indices = reinterpret_cast<std::uint8_t*>(row.points + columns);
+    return scratch;
+}
+
+int encodeIntegers(
+    Context& context,
+    int code,
+    const float* x,
+    int rows,
+    int columns,
+    int window,
+    std::int8_t* integers,
+    float* scales) {
+    IntegersJob job = {
+        context.level, CODES[code], x, rows, columns, window, integers, scales, {rows}};
+    context.pool.run(rows, encodeVector, &job);
+    return job.bad == rows ? -1 : job.bad.load();
 }
 
 }  // namespace nq
