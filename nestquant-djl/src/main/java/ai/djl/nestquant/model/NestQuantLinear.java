@@ -165,6 +165,17 @@ public final class NestQuantLinear extends AbstractBlock {
         return distortion;
     }
 
+    /** Describes the weight as it is stored. */
+    CodedLayer describe(String name) {
+        long weights = (long) outFeatures * inFeatures;
+        return new CodedLayer(
+                name,
+                weights,
+                (double) codes.bytes() * Byte.SIZE / weights,
+                distortion.relativeError(),
+                false);
+    }
+
     /** Counts the coded weights and the bytes that are really allocated for them. */
     WeightSummary codedWeights() {
         long weights = (long) outFeatures * inFeatures;

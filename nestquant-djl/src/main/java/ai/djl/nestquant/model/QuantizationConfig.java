@@ -1,6 +1,7 @@
 package ai.djl.nestquant.model;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -14,10 +15,10 @@ import java.util.regex.Pattern;
  * and values in the cache; a part that is left out stays float. Parts may follow after commas:
  * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
  * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code#INT4}. {@code head=int8}, {@code
- * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
- * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
- * concurrent use.
+ * what is given 4 bits on a code to compare with, see {@link Code} for all. {@code head=int8},
+ * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
+ * Head}; they are int8 where weights are coded and float otherwise, unless told. Immutable and safe
+ * for concurrent use.
  *
  * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
@@ -49,16 +50,55 @@ public record QuantizationConfig(
         FLOAT
     }
 
-    /** What 4 bits are made of. */
+    /**
+     * What 4 bits are made of. All but {@link #E8} are for comparison only: decoded values are held
+     * in floats, so they take the memory of floats and sizes are reported so.
+     */
     public enum Code {
         /** The lattice code 16·E8 with the ladder 3:4:5:7. */
         E8,
-        /**
-         * Symmetric int4 with one clipped scale for each rotated row, token or head vector, as a
-         * comparison only: decoded values are held in floats, so it takes the memory of floats and
-         * sizes are reported so.
-         */
-        INT4
+        /** Symmetric int4 with one clipped scale for each rotated row, token or head vector. */
+        INT4,
+        /** The paper's code 14·E8 with four real scales, rows divided by their root mean square. */
+        NESTQUANT,
+        /** As the paper's NestQuantM: the leader of 16·E8 moves a fixed coordinate. */
+        NESTQUANTM,
+        /** 16·D8* with eight real scales. */
+        D8,
+        /** Symmetric int4 with one absmax scale for each row, token or head vector, unrotated. */
+        RTN,
+        /** The rule of Q4_0, unrotated. */
+        Q4_0,
+        /** MXFP4, unrotated. */
+        MXFP4,
+        /** NVFP4, unrotated. */
+        NVFP4,
+        /** {@link #Q4_0} after the rotation. */
+        Q4_0_ROTATED,
+        /** {@link #MXFP4} after the rotation. */
+        MXFP4_ROTATED,
+        /** {@link #NVFP4} after the rotation. */
+        NVFP4_ROTATED;
+
+        private static final String ROTATED = "_ROTATED";
+
+        /** Tells whether rows, tokens and head vectors are rotated before they are coded. */
+        boolean rotates() {
+            return name().endsWith(ROTATED) || ordinal() < RTN.ordinal();
+        }
+
+        /** Returns the code without what is done before. */
+        Code base() {
+            return valueOf(name().replace(ROTATED, ""));
+        }
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        private static boolean knows(String key) {
+            return Arrays.stream(values()).anyMatch(code -> code.key().equals(key));
+        }
     }
 
     /** The name of the option that holds the text form. */
@@ -66,8 +106,9 @@ public record QuantizationConfig(
 
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
-                    + " followed by ,balance=off, ,code=int4 (int4 in place of lattice codes, simulated"
-                    + " in float for comparison), ,head=int8, ,head=w4, ,head=float and"
+                    + " followed by ,balance=off, ,code=C (C simulated in float for comparison: int4,"
+                    + " nestquant, nestquantm, d8, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated,"
+                    + " mxfp4_rotated or nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
                     + " ,exclude=NAME";
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
@@ -114,8 +155,8 @@ public record QuantizationConfig(
                 excluded.add(option[1]);
             } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
                 balance = parts[i].equals("balance=on");
-            } else if (parts[i].equals("code=int4") || parts[i].equals("code=e8")) {
-                code = parts[i].equals("code=int4") ? Code.INT4 : Code.E8;
+            } else if (option.length == 2 && option[0].equals("code") && Code.knows(option[1])) {
+                code = Code.valueOf(option[1].toUpperCase(Locale.ROOT));
             } else if (option.length == 2
                     && option[0].equals("head")
                     && HEADS.contains(option[1])) {
@@ -201,7 +242,7 @@ public record QuantizationConfig(
             text.append("none");
         }
         text.append(balance ? "" : ",balance=off");
-        text.append(code == Code.E8 ? "" : ",code=int4");
+        text.append(code == Code.E8 ? "" : ",code=" + code.key());
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
         }
