@@ -12,6 +12,10 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -32,6 +36,9 @@ abstract class ModelCommand<R> implements Callable<Integer> {
 
     private static final String ENGINE_THREADS = "ai.djl.pytorch.num_threads";
 
+    private static final int UPDATE_MILLIS = 500;
+    private static final int BAR_WIDTH = 80;
+
     private static final Gson JSON = new GsonBuilder().disableHtmlEscaping().create();
 
     @Spec private CommandSpec spec;
@@ -51,8 +58,9 @@ abstract class ModelCommand<R> implements Callable<Integer> {
             converter = QuantizationConverter.class,
             description =
                     "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
-                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=int4, which simulates int4 in"
-                            + " place of lattice codes (default: ${DEFAULT-VALUE})")
+                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
+                            + " lattice code: int4, nestquant, nestquantm, d8, rtn, q4_0, mxfp4 or"
+                            + " nvfp4, the last three also with _rotated (default: ${DEFAULT-VALUE})")
     private QuantizationConfig quantization;
 
     @Option(
@@ -144,6 +152,17 @@ abstract class ModelCommand<R> implements Callable<Integer> {
                             "--context is %d, but the %s has %d positions",
                             context, which, positions));
         }
+    }
+
+    /** Returns a bar on standard error. */
+    final ProgressBar progressBar(String what, int count) {
+        return new ProgressBarBuilder()
+                .setTaskName(what)
+                .setInitialMax(count)
+                .setStyle(ProgressBarStyle.ASCII)
+                .setUpdateIntervalMillis(UPDATE_MILLIS)
+                .setConsumer(new ConsoleProgressBarConsumer(streams().err(), BAR_WIDTH))
+                .build();
     }
 
     /** Prints a part of the result at once. */

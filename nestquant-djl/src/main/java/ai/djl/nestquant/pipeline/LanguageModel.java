@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
-import java.util.function.UnaryOperator;
 
 /**
  * A model loaded through DJL's public interface, and what the commands do with it.
@@ -165,43 +164,52 @@ public final class LanguageModel implements AutoCloseable {
      * @return the perplexity and its figures
      */
     public PerplexityReport perplexity(TokenWindows windows, IntConsumer onWindow) {
-        return perplexity(windows, null, onWindow);
+        return perplexity(windows, 1, null, onWindow);
     }
 
     /**
      * Scores the windows of a text and compares the predictions with those of a reference; each
-     * window passes through both models before the next one does.
+     * batch of windows passes through both models before the next one does.
      *
      * @param windows the windows
+     * @param batch the windows that pass through a model together, positive; they need as much more
+     *     memory
      * @param reference the model to compare with, or null
-     * @param onWindow takes the number of windows done, after each
+     * @param onWindow takes the number of windows done, after each batch
      * @return the perplexity of this model and its figures, with the divergence from the reference
      * @throws IllegalArgumentException if the vocabularies differ in size
      */
     public PerplexityReport perplexity(
-            TokenWindows windows, LanguageModel reference, IntConsumer onWindow) {
+            TokenWindows windows, int batch, LanguageModel reference, IntConsumer onWindow) {
         if (reference != null) {
             checkVocabulary(reference);
         }
-        Divergence divergence = new Divergence();
-        UnaryOperator<NDArray> logits =
-                reference == null
-                        ? this::logits
-                        : ids -> compared(divergence, reference.logits(ids), logits(ids));
+        return score(windows, batch, reference == null ? null : reference::logits, onWindow);
+    }
+
+    /** Scores windows against the logits of a reference with the same vocabulary, or null. */
+    PerplexityReport score(
+            TokenWindows windows, int batch, WindowLogits reference, IntConsumer onWindow) {
         long start = System.nanoTime();
-        double perplexity;
-        try (NDManager manager = model.getNDManager().newSubManager()) {
-            perplexity = new Perplexity(manager, logits).of(windows, onWindow);
+        TextScore score;
+        try (NDManager manager = newManager()) {
+            score = new Perplexity(manager, this::logits, reference, batch).of(windows, onWindow);
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         return new PerplexityReport(
-                perplexity,
+                score.perplexity(),
                 windows.tokens(),
                 windows.count(),
                 weights.bitsPerWeight(),
                 seconds,
-                reference == null ? null : divergence.mean(),
-                reference == null ? null : divergence.top1Agreement());
+                score.meanDivergence(),
+                score.top1Agreement(),
+                score.paired());
+    }
+
+    /** Returns a manager of the host engine's memory, to be closed before the model is. */
+    NDManager newManager() {
+        return model.getNDManager().newSubManager();
     }
 
     private void checkVocabulary(LanguageModel reference) {
@@ -216,16 +224,14 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    private static NDArray compared(Divergence divergence, NDArray reference, NDArray logits) {
-        try (reference) {
-            divergence.add(reference, logits);
-        }
-        return logits;
-    }
-
-    private NDArray logits(NDArray ids) {
+    /** Returns the logits of sequences {@code [batch][tokens]} at all their positions. */
+    NDArray logits(NDArray ids) {
         ParameterStore store = new ParameterStore(ids.getManager(), false);
         return block.logits(store, ids, null, false);
+    }
+
+    private NDArray logits(NDArray ids, int first) {
+        return logits(ids);
     }
 
     /** Frees the model's native memory. */

@@ -113,6 +113,28 @@ public class MainTest {
     }
 
     @Test
+    public void tokenIdsStandForTheTextAndBatchesForSingleWindows() throws IOException {
+        Path ids = Files.createTempFile("nestquant", ".ids");
+        try {
+            Files.writeString(ids, "5, 6\n7 8,9 10 11 12 13 14\n");
+            String[] args = {
+                "perplexity", "--text", ids.toString(), "--token-ids", "--json", "--context", "4"
+            };
+            JsonObject json = run(with(args, "--stride", "2")).json();
+            Assert.assertEquals(json.get("tokens").getAsInt(), 10);
+            Assert.assertEquals(json.get("windows").getAsInt(), 4);
+            double single = run(args).json().get("perplexity").getAsDouble();
+            double batched = run(with(args, "--batch", "2")).json().get("perplexity").getAsDouble();
+            Assert.assertEquals(batched, single, 1e-4 * single); // float32 products in two shapes
+            assertError(run(with(args, "--stride", "5")), 2, "--stride is 5, but a window has 4");
+            Files.writeString(ids, "5 x");
+            assertError(run(args), 1, ids + ": entry 1, \"x\", is no token id");
+        } finally {
+            Files.delete(ids);
+        }
+    }
+
+    @Test
     public void infoReportsTheseKeys() {
         JsonObject json = run("info", "--json").json();
         Assert.assertEquals(
@@ -145,7 +167,12 @@ public class MainTest {
                 List.of("klDivergence", "top1Agreement"));
         Assert.assertTrue(coded.get("klDivergence").getAsDouble() > 0);
         Assert.assertTrue(coded.get("top1Agreement").getAsDouble() > 0.5);
+        JsonObject paired = coded.getAsJsonObject("paired");
+        for (String key : List.of("level", "batches", "referencePerplexity", "gap")) {
+            Assert.assertTrue(paired.has(key), key);
+        }
         JsonObject same = run(with(args, "--quantization", "none")).json();
+        Assert.assertEquals(same.getAsJsonObject("paired").get("gap").getAsDouble(), 0.0);
         Assert.assertEquals(same.get("klDivergence").getAsDouble(), 0.0);
         Assert.assertEquals(same.get("top1Agreement").getAsDouble(), 1.0);
         assertError(
@@ -260,6 +287,8 @@ public class MainTest {
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
             {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
             {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {new String[] {"perplexity", "--text", "x", "--stride", "0"}, "--stride is 0"},
+            {new String[] {"perplexity", "--text", "x", "--batch", "0"}, "--batch is 0"},
         };
     }
 
