@@ -23,6 +23,7 @@ import picocli.CommandLine.ParameterException;
         subcommands = {
             GenerateCommand.class,
             PerplexityCommand.class,
+            EvaluateCommand.class,
             InfoCommand.class,
             StudyCommand.class
         },

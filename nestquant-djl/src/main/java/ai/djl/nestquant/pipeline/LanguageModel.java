@@ -112,6 +112,11 @@ public final class LanguageModel implements AutoCloseable {
         return block.config().maxPositions();
     }
 
+    /** Returns the number of tokens that there are. */
+    int vocabularySize() {
+        return block.config().vocabularySize();
+    }
+
     /**
      * Continues a prompt with the arguments that the model was opened with.
      *
@@ -151,8 +156,15 @@ public final class LanguageModel implements AutoCloseable {
      * @throws IOException if the tokenizer cannot be read
      */
     public long[] encode(String text) throws IOException {
+        return encode(List.of(text)).get(0);
+    }
+
+    /** Turns texts into tokens, without special tokens. */
+    List<long[]> encode(List<String> texts) throws IOException {
         try (var tokenizer = Tokenizers.open(model.getModelPath())) {
-            return tokenizer.encode(text, false, false).getIds();
+            return texts.stream()
+                    .map(text -> tokenizer.encode(text, false, false).getIds())
+                    .toList();
         }
     }
 

@@ -135,6 +135,34 @@ public class MainTest {
     }
 
     @Test
+    public void evaluateReportsTheseKeys() throws IOException {
+        Path data = Files.createTempFile("nestquant", ".jsonl");
+        try {
+            String line = "{\"goal\":\"Catch a fox\",\"sol1\":\"with a trap\",\"sol2\":\"by";
+            Files.writeString(data, (line + " asking\",\"label\":0}\n").repeat(3));
+            String[] args = {"evaluate", "--task", "piqa", "--data", data.toString(), "--json"};
+            Outcome outcome = run(with(args, "--limit", "2"));
+            JsonObject json = outcome.json();
+            Assert.assertEquals(
+                    List.copyOf(json.keySet()),
+                    List.of("task", "examples", "acc", "accNorm", "stderr", "seconds"));
+            Assert.assertEquals(json.get("task").getAsString(), "piqa");
+            Assert.assertEquals(json.get("examples").getAsInt(), 2);
+            Assert.assertTrue(outcome.err().contains("continuations"), "progress");
+            // all three are alike
+            Assert.assertEquals(json.get("acc").getAsDouble() % 1, 0.0);
+            Files.writeString(data, "{\"text\":\"Once upon a time there was a fox\"}\n");
+            JsonObject word =
+                    run("evaluate", "--task", "lambada", "--data", data.toString(), "--json")
+                            .json();
+            Assert.assertTrue(word.get("perplexity").getAsDouble() > 1);
+            assertError(run(args), 1, data + ", line 1 is no piqa example: \"goal\" must be");
+        } finally {
+            Files.delete(data);
+        }
+    }
+
+    @Test
     public void infoReportsTheseKeys() {
         JsonObject json = run("info", "--json").json();
         Assert.assertEquals(
@@ -287,6 +315,15 @@ public class MainTest {
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
             {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
             {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {new String[] {"evaluate", "--data", "x"}, "Missing required option: '--task=NAME'"},
+            {
+                new String[] {"evaluate", "--data", "x", "--task", "boolq"},
+                "--task: unknown task \"boolq\"; known are piqa, arc,"
+            },
+            {
+                new String[] {"evaluate", "--data", "x", "--task", "arc", "--limit", "-1"},
+                "--limit is -1"
+            },
             {new String[] {"perplexity", "--text", "x", "--stride", "0"}, "--stride is 0"},
             {new String[] {"perplexity", "--text", "x", "--batch", "0"}, "--batch is 0"},
         };
