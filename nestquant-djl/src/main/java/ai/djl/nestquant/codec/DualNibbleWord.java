@@ -11,7 +11,6 @@ package ai.djl.nestquant.codec;
  * <p>All methods are static and thread-safe.
  */
 public final class DualNibbleWord {
-    private static final int PARITY_BIT = 11;
     private static final int SPARE_BIT = 28;
 
     private DualNibbleWord() {}
@@ -24,13 +23,20 @@ public final class DualNibbleWord {
      * @return the word
      */
     public static int pack(int[] y, int betaIndex) {
-        int shift = y[1] >> 1 & 8;
+        return pack(y, betaIndex, 4);
+    }
+
+    /** Packs a coset modulo {@code q·D8*}, {@code q = 2^width}, as {@link NibbleWord} does. */
+    static int pack(int[] y, int betaIndex, int width) {
+        int half = 1 << width - 1;
+        int shift = y[1] >> 1 & half;
         int word = 0;
         for (int i = 0; i < 8; i++) {
-            word |= ((y[i] >> 1) + shift & 15) << NibbleWord.bit(i);
+            word |= ((y[i] >> 1) + shift & 2 * half - 1) << NibbleWord.bit(i);
         }
         int spare = betaIndex >> 2 & 1;
-        return word & ~(1 << SPARE_BIT) | spare << SPARE_BIT | (y[0] & 1) << PARITY_BIT;
+        int parity = (y[0] & 1) << NibbleWord.parityBit(width);
+        return word & ~(1 << SPARE_BIT) | spare << SPARE_BIT | parity;
     }
 
     /**
@@ -50,16 +56,24 @@ public final class DualNibbleWord {
      * @param y receives the leader, doubled integers [8]
      */
     public static void leader(int word, int[] y) {
-        int parity = word >>> PARITY_BIT & 1;
+        leader(word, 4, y);
+    }
+
+    /** Decodes a word of {@link #pack(int[], int, int)} to its coset leader. */
+    static void leader(int word, int width, int[] y) {
+        int q = 1 << width;
+        int parityBit = NibbleWord.parityBit(width);
+        int parity = word >>> parityBit & 1;
         int last = Integer.bitCount(word & NibbleWord.LOWEST_BITS & ~(1 << SPARE_BIT)) & 1;
-        int nibbles = word & ~(1 << PARITY_BIT | 1 << SPARE_BIT) | last << SPARE_BIT;
+        int nibbles = word & ~(1 << parityBit | 1 << SPARE_BIT) | last << SPARE_BIT;
         int sum = 0;
         for (int i = 0; i < 8; i++) {
-            y[i] = 2 * (nibbles << 28 - NibbleWord.bit(i) >> 28) + parity;
+            int unused = 32 - width;
+            y[i] = 2 * (nibbles << unused - NibbleWord.bit(i) >> unused) + parity;
             sum += Math.abs(y[i]);
         }
-        for (int i = 0; i < 8 && sum > 64; i++) {
-            y[i] += y[i] < 0 ? 16 : -16;
+        for (int i = 0; i < 8 && sum > 4 * q; i++) {
+            y[i] += y[i] < 0 ? q : -q;
         }
     }
 }

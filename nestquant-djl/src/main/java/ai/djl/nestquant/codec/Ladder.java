@@ -24,6 +24,9 @@ public final class Ladder {
     /** The ladder of 16·D8* with eight scales. */
     public static final Ladder D8_16 = new Ladder(0.0294, 3, 4, 5, 6, 7, 8, 10, 12);
 
+    /** The ladder of 8·D8* with eight scales. */
+    public static final Ladder D8_8 = new Ladder(0.0588, 3, 4, 5, 6, 7, 8, 10, 12);
+
     /** The ladder of 64·E8 with four scales, near lossless; its rows are int16 vectors. */
     public static final Ladder E8_64 = withLimit(Short.MAX_VALUE, 0.0078, 3, 4, 5, 7);
 

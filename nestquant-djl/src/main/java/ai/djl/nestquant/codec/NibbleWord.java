@@ -16,29 +16,45 @@ public final class NibbleWord {
     /** Bits of the word that are the lowest bits of nibbles. */
     static final int LOWEST_BITS = 0x11111111;
 
-    private static final int PARITY_BIT = 11;
     private static final int LAST_LOWEST_BIT = 28;
 
     private NibbleWord() {}
 
     /**
-     * Packs the coset of a lattice point.
+     * Packs the coset of a lattice point modulo 16·E8.
      *
      * @param y a point of E8, doubled integers [8] (unchecked)
      * @return the word of {@code y + 16·E8}
      */
     public static int pack(int[] y) {
+        return pack(y, 4);
+    }
+
+    /**
+     * Packs the coset of a lattice point modulo {@code q·E8}, {@code q = 2^width}.
+     *
+     * @param y a point of E8, doubled integers [8] (unchecked)
+     * @param width bits of a coordinate, 3 or 4; with 3 the top bit of every nibble is 0
+     * @return the word
+     */
+    static int pack(int[] y, int width) {
+        int half = 1 << width - 1;
         int parity = y[0] & 1;
-        // 8·1 is in 16·E8: it makes a_1 non-negative modulo 16
-        int shift = y[1] >> 1 & 8;
+        // q/2·1 is in q·E8: it makes a_1 non-negative modulo q
+        int shift = y[1] >> 1 & half;
         int wraps = 0;
         int word = 0;
         for (int i = 0; i < 8; i++) {
             int a = (y[i] >> 1) + shift;
-            wraps ^= a + 8 >> 4;
-            word |= (a & 15) << bit(i);
+            wraps ^= a + half >> width;
+            word |= (a & 2 * half - 1) << bit(i);
         }
-        return word ^ (wraps & 1) << LAST_LOWEST_BIT | parity << PARITY_BIT;
+        return word ^ (wraps & 1) << LAST_LOWEST_BIT | parity << parityBit(width);
+    }
+
+    /** Returns the bit that holds p, the free sign bit of a_1. */
+    static int parityBit(int width) {
+        return bit(1) + width - 1;
     }
 
     /**
@@ -48,15 +64,21 @@ public final class NibbleWord {
      * @param y receives the leader, doubled integers [8]
      */
     public static void leader(int word, int[] y) {
-        int parity = word >>> PARITY_BIT & 1;
+        leader(word, 4, y);
+    }
+
+    /** Decodes a word of {@link #pack(int[], int)} to its coset leader. */
+    static void leader(int word, int width, int[] y) {
+        int q = 1 << width;
+        int parity = word >>> parityBit(width) & 1;
         int b = Integer.bitCount(word & LOWEST_BITS) & 1;
-        int nibbles = word & ~(1 << PARITY_BIT) ^ b << LAST_LOWEST_BIT;
+        int nibbles = word & ~(1 << parityBit(width)) ^ b << LAST_LOWEST_BIT;
         int sum = 0;
         int max = 0;
         int min = 16;
         int negatives = 0;
         for (int i = 0; i < 8; i++) {
-            int a = nibbles << 28 - bit(i) >> 28;
+            int a = nibbles << 32 - width - bit(i) >> 32 - width;
             y[i] = 2 * a + parity;
             int size = Math.abs(y[i]);
             sum += size;
@@ -65,13 +87,13 @@ public final class NibbleWord {
             negatives ^= y[i] >>> 31;
         }
         int farB = negatives ^ b;
-        boolean far = sum - 64 + b * (32 - 2 * max) - farB * 2 * min > 0;
+        boolean far = sum - 4 * q + b * 2 * (q - max) - farB * 2 * min > 0;
         int largest = 0;
         for (int i = 0; i < 8; i++) {
-            y[i] += far ? (y[i] < 0 ? 16 : -16) : 0;
+            y[i] += far ? (y[i] < 0 ? q : -q) : 0;
             largest = Math.abs(y[i]) > Math.abs(y[largest]) ? i : largest;
         }
-        y[largest] += (far ? farB : b) * (y[largest] < 0 ? 32 : -32);
+        y[largest] += (far ? farB : b) * (y[largest] < 0 ? 2 * q : -2 * q);
     }
 
     /** Returns the lowest bit of coordinate i's nibble. */

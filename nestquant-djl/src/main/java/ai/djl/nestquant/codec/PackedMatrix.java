@@ -5,13 +5,16 @@ import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 
 /**
- * A matrix in 16·E8 words with the ladder 3:4:5:7, laid out in tiles of 16 rows: 4.25 bits per
- * entry.
+ * A matrix on the words of a {@link PackedCode}, laid out in tiles of 16 rows: 4.25 or 3.25 bits
+ * per entry.
  *
  * <table>
- * <caption>Buffers; T = ⌈rows/16⌉ tiles, B = columns/8 blocks per row</caption>
- * <tr><td>words</td><td>int [T][B][16]</td><td>{@link NibbleWord} of row 16t + i, block b</td></tr>
- * <tr><td>betas</td><td>int [T][B]</td><td>ladder index of row 16t + i in bits 2i and 2i + 1</td></tr>
+ * <caption>Buffers; T = ⌈rows/16⌉ tiles, B = columns/8 blocks per row, W = B ints per row, or
+ * 3·⌈B/4⌉ in three-bit codes</caption>
+ * <tr><td>words</td><td>int [T][W][16]</td><td>words of row 16t + i, see {@link
+ * PackedCode#pack}</td></tr>
+ * <tr><td>betas</td><td>int [T][B]</td><td>low bits of the ladder index of row 16t + i in bits 2i
+ * and 2i + 1</td></tr>
  * <tr><td>rowScales</td><td>byte [rows]</td><td>unsigned e: {@code scale = tensorScale · 2^(−e/12)}</td></tr>
  * </table>
  *
@@ -28,9 +31,6 @@ public final class PackedMatrix {
     /** Entries of a block. */
     public static final int BLOCK = 8;
 
-    /** The ladder of the stored indices. */
-    public static final Ladder LADDER = Ladder.E8_16;
-
     /** Row scales are {@code tensorScale · 2^(−e / STEPS_PER_OCTAVE)}. */
     public static final int STEPS_PER_OCTAVE = 12;
 
@@ -42,6 +42,7 @@ public final class PackedMatrix {
         }
     }
 
+    private final PackedCode code;
     private final int rows;
     private final int columns;
     private final float tensorScale;
@@ -52,15 +53,17 @@ public final class PackedMatrix {
     /**
      * Makes a matrix over given buffers, from their positions on.
      *
+     * @param code what the words mean
      * @param rows number of rows, positive
      * @param columns number of columns, a positive multiple of 8
      * @param tensorScale the largest row scale; positive and finite
-     * @param words int [T][B][16], direct, native order
+     * @param words int [T][W][16], direct, native order
      * @param betas int [T][B], direct, native order
      * @param rowScales byte [rows], direct
      * @throws IllegalArgumentException if a size, a buffer's length or its order does not fit
      */
     public PackedMatrix(
+            PackedCode code,
             int rows,
             int columns,
             float tensorScale,
@@ -71,12 +74,12 @@ public final class PackedMatrix {
         if (!(tensorScale > 0) || tensorScale == Float.POSITIVE_INFINITY) {
             throw new IllegalArgumentException("tensor scale " + tensorScale + " is not positive");
         }
+        this.code = code;
         this.rows = rows;
         this.columns = columns;
         this.tensorScale = tensorScale;
-        int tileBlocks = tiles() * blocks();
-        this.words = checked("words", words, tileBlocks * TILE_ROWS);
-        this.betas = checked("betas", betas, tileBlocks);
+        this.words = checked("words", words, tiles() * wordsPerTile());
+        this.betas = checked("betas", betas, tiles() * blocks());
         if (rowScales.remaining() != rows || !rowScales.isDirect()) {
             throw new IllegalArgumentException(
                     "rowScales: need a direct buffer of " + rows + " bytes, got " + rowScales);
@@ -87,22 +90,30 @@ public final class PackedMatrix {
     /**
      * Allocates a matrix of zeros.
      *
+     * @param code what the words mean
      * @param rows number of rows, positive
      * @param columns number of columns, a positive multiple of 8
      * @param tensorScale the largest row scale; positive and finite
      * @return a matrix over new direct buffers
      * @throws IllegalArgumentException if a size does not fit
      */
-    public static PackedMatrix allocate(int rows, int columns, float tensorScale) {
+    public static PackedMatrix allocate(PackedCode code, int rows, int columns, float tensorScale) {
         checkShape(rows, columns);
-        int tileBlocks = (rows + TILE_ROWS - 1) / TILE_ROWS * (columns / BLOCK);
+        int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+        int blocks = columns / BLOCK;
         return new PackedMatrix(
+                code,
                 rows,
                 columns,
                 tensorScale,
-                allocateInts(tileBlocks * TILE_ROWS),
-                allocateInts(tileBlocks),
+                allocateInts(tiles * code.wordsPerRow(blocks) * TILE_ROWS),
+                allocateInts(tiles * blocks),
                 ByteBuffer.allocateDirect(rows));
+    }
+
+    /** Returns what the words mean. */
+    public PackedCode code() {
+        return code;
     }
 
     /** Returns the number of rows. */
@@ -130,7 +141,12 @@ public final class PackedMatrix {
         return tensorScale;
     }
 
-    /** Returns a view of the words, int [T][B][16]. */
+    /** Returns the ints of a tile's words, 16·W. */
+    public int wordsPerTile() {
+        return code.wordsPerRow(blocks()) * TILE_ROWS;
+    }
+
+    /** Returns a view of the words, int [T][W][16]. */
     public IntBuffer words() {
         return words.duplicate();
     }
@@ -145,9 +161,25 @@ public final class PackedMatrix {
         return rowScales.duplicate();
     }
 
-    /** Returns the index of a block's word in {@link #words}. */
-    public int wordIndex(int row, int block) {
-        return betaIndex(row / TILE_ROWS, block) * TILE_ROWS + row % TILE_ROWS;
+    /** Returns a block's word, as {@link PackedCode#pack} makes it. */
+    public int word(int row, int block) {
+        return code.word(words, row / TILE_ROWS * wordsPerTile(), block, row % TILE_ROWS);
+    }
+
+    /**
+     * Writes a block's code. Not to be called for rows of one tile by several threads.
+     *
+     * @param row 0 to rows − 1
+     * @param block 0 to blocks − 1
+     * @param y its leader, doubled integers [8]
+     * @param betaIndex its scale's index in the ladder
+     */
+    public void put(int row, int block, int[] y, int betaIndex) {
+        int tile = row / TILE_ROWS;
+        int lane = row % TILE_ROWS;
+        code.put(words, tile * wordsPerTile(), block, lane, code.pack(y, betaIndex));
+        int at = betaIndex(tile, block);
+        betas.put(at, betas.get(at) & ~(3 << 2 * lane) | (betaIndex & 3) << 2 * lane);
     }
 
     /** Returns the index in {@link #betas} of the ladder indices of a tile's block column. */
@@ -175,8 +207,9 @@ public final class PackedMatrix {
         int[] y = new int[BLOCK];
         int shift = 2 * (row % TILE_ROWS);
         for (int block = 0; block < blocks(); block++) {
-            NibbleWord.leader(words.get(wordIndex(row, block)), y);
-            int step = LADDER.step(betas.get(betaIndex(row / TILE_ROWS, block)) >>> shift & 3);
+            int word = word(row, block);
+            code.leader(word, y);
+            int step = code.step(word, betas.get(betaIndex(row / TILE_ROWS, block)) >>> shift & 3);
             for (int i = 0; i < BLOCK; i++) {
                 out[block * BLOCK + i] = (byte) (step * y[i]);
             }
@@ -188,14 +221,16 @@ public final class PackedMatrix {
         return 4L * words.capacity() + 4L * betas.capacity() + rowScales.capacity() + Float.BYTES;
     }
 
-    /** Returns stored bits per entry, 4.25 + 8/columns + a little for the tensor scale and tile. */
+    /**
+     * Returns stored bits per entry: 4.25 or 3.25, 8/columns, and a little for the tensor scale.
+     */
     public double bitsPerEntry() {
         return 8.0 * sizeInBytes() / ((double) rows * columns);
     }
 
     @Override
     public String toString() {
-        return "PackedMatrix[" + rows + " x " + columns + "]";
+        return "PackedMatrix[" + code + ", " + rows + " x " + columns + "]";
     }
 
     /** Returns {@code tensorScale · 2^(−exponent/12)} for an exponent of 0 to 255. */

@@ -1,9 +1,6 @@
 package ai.djl.nestquant.codec;
 
-import ai.djl.nestquant.lattice.CoarseLattice;
-import ai.djl.nestquant.lattice.VoronoiCode;
 import java.nio.ByteBuffer;
-import java.nio.IntBuffer;
 
 /**
  * Fills a {@link PackedMatrix}: per block the best step of the ladder, per row the best scale.
@@ -13,12 +10,7 @@ import java.nio.IntBuffer;
  * each tile is encoded. Thread-safe for calls with different tiles.
  */
 public final class PackedMatrixEncoder {
-    /** The code of the words: E8 modulo 16·E8. */
-    public static final VoronoiCode CODE = new VoronoiCode(CoarseLattice.GOSSET, 16);
-
     private final PackedMatrix matrix;
-    private final IntBuffer words;
-    private final IntBuffer betas;
     private final ByteBuffer rowScales;
 
     /**
@@ -28,14 +20,13 @@ public final class PackedMatrixEncoder {
      */
     public PackedMatrixEncoder(PackedMatrix matrix) {
         this.matrix = matrix;
-        this.words = matrix.words();
-        this.betas = matrix.betas();
         this.rowScales = matrix.rowScales();
     }
 
     /**
      * Encodes a whole matrix on the calling thread.
      *
+     * @param code the code
      * @param entries [rows][columns], finite
      * @param rows number of rows
      * @param columns number of columns, a multiple of 8
@@ -44,12 +35,13 @@ public final class PackedMatrixEncoder {
      * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
      */
     public static PackedMatrix encode(
-            float[] entries, int rows, int columns, DistortionStats stats) {
+            PackedCode code, float[] entries, int rows, int columns, DistortionStats stats) {
         float largest = 0;
         for (int row = 0; row < rows; row++) {
             largest = Math.max(largest, largestBlockNorm(entries, row * columns, columns));
         }
-        PackedMatrix matrix = PackedMatrix.allocate(rows, columns, tensorScale(largest));
+        PackedMatrix matrix =
+                PackedMatrix.allocate(code, rows, columns, tensorScale(code, largest));
         PackedMatrixEncoder encoder = new PackedMatrixEncoder(matrix);
         for (int tile = 0; tile < matrix.tiles(); tile++) {
             encoder.encodeTile(tile, entries, tile * PackedMatrix.TILE_ROWS * columns, stats);
@@ -73,11 +65,12 @@ public final class PackedMatrixEncoder {
     /**
      * Returns the tensor scale with which exponent 0 holds every block.
      *
+     * @param code the code
      * @param largestBlockNorm the largest {@link #largestBlockNorm} of all rows
      * @return the scale
      */
-    public static float tensorScale(float largestBlockNorm) {
-        return RowEncoder.tensorScale(CODE, PackedMatrix.LADDER.betas(), largestBlockNorm);
+    public static float tensorScale(PackedCode code, float largestBlockNorm) {
+        return RowEncoder.tensorScale(code.cosets(), code.ladder().betas(), largestBlockNorm);
     }
 
     /**
@@ -113,24 +106,22 @@ public final class PackedMatrixEncoder {
     }
 
     private RowEncoder newRowEncoder() {
+        PackedCode code = matrix.code();
         return new RowEncoder(
-                CODE, PackedMatrix.LADDER.betas(), matrix.tensorScale(), RowEncoder.SCALE_WINDOW);
+                code.cosets(),
+                code.ladder().betas(),
+                matrix.tensorScale(),
+                RowEncoder.SCALE_WINDOW);
     }
 
     private void encodeRow(
             RowEncoder encoder, int row, float[] entries, int offset, DistortionStats stats) {
-        int tile = row / PackedMatrix.TILE_ROWS;
-        int shift = 2 * (row % PackedMatrix.TILE_ROWS);
         int exponent =
                 encoder.encode(
                         entries,
                         offset,
                         matrix.columns(),
-                        (block, point, step) -> {
-                            words.put(matrix.wordIndex(row, block), NibbleWord.pack(point));
-                            int index = matrix.betaIndex(tile, block);
-                            betas.put(index, betas.get(index) & ~(3 << shift) | step << shift);
-                        },
+                        (block, point, step) -> matrix.put(row, block, point, step),
                         stats);
         rowScales.put(row, (byte) exponent);
     }

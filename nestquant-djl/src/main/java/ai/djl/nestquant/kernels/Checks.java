@@ -1,17 +1,21 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.Int8Rows;
+
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
     private Checks() {}
 
-    static void multiply(int rows, int columns, float[] x, float[] y) {
-        if (x.length != columns) {
+    static void multiply(int rows, int columns, Int8Rows x, float[] y) {
+        if (x.columns() != columns) {
             throw new IllegalArgumentException(
-                    "x has " + x.length + " entries, the matrix " + columns + " columns");
+                    "x has " + x.columns() + " entries, the matrix " + columns + " columns");
         }
-        if (y.length != rows) {
+        if (y.length != (long) x.rows() * rows) {
             throw new IllegalArgumentException(
-                    "y has " + y.length + " entries, the matrix " + rows + " rows");
+                    String.format(
+                            "y has %d entries, %d rows of x times %d rows of the matrix need %d",
+                            y.length, x.rows(), rows, (long) x.rows() * rows));
         }
     }
 

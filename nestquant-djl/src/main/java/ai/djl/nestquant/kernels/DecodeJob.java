@@ -48,15 +48,18 @@ final class DecodeJob implements WorkerPool.Job {
         int begin = firstTile + (int) ((long) tiles * part / parts);
         int end = firstTile + (int) ((long) tiles * (part + 1) / parts);
         Scratch scratch = SCRATCH.get();
+        // lanes of three-bit codes hold twice the coordinates
+        float unit = w.code().width() == 3 ? 0.5f : 1;
         for (int tile = begin; tile < end; tile++) {
             for (int first = 0; first < w.blocks(); first += LeaderLanes.BLOCKS) {
                 int count = Math.min(LeaderLanes.BLOCKS, w.blocks() - first);
-                int index = w.betaIndex(tile, first);
-                scratch.lanes.decode(words, index * ROWS, count);
-                betas.get(index, scratch.betas, 0, count);
+                scratch.lanes.decode(w.code(), words, tile * w.wordsPerTile(), first, count);
+                betas.get(w.betaIndex(tile, first), scratch.betas, 0, count);
+                LadderSteps.fill(
+                        w.code(), scratch.lanes.words, scratch.betas, count, scratch.steps);
                 int lastRow = Math.min(to, (tile + 1) * ROWS);
                 for (int row = Math.max(from, tile * ROWS); row < lastRow; row++) {
-                    scratch.row(row % ROWS, w.rowScale(row), count);
+                    scratch.row(row % ROWS, unit * w.rowScale(row), count);
                     int at = panel.position() + (row - from) * w.columns() + 8 * first;
                     panel.put(at, scratch.floats, 0, 8 * count);
                 }
@@ -64,34 +67,26 @@ final class DecodeJob implements WorkerPool.Job {
         }
     }
 
-    /** The integers m·y of all ladder indices and offset coordinates, float [4][64]. */
-    private static final float[] VALUES = new float[4 * 64];
-
-    static {
-        for (int v = 0; v < VALUES.length; v++) {
-            VALUES[v] = LeaderLanes.STEPS[v >> 6] * ((v & 63) - LeaderLanes.OFFSET);
-        }
-    }
-
     private static final class Scratch {
         final LeaderLanes lanes = new LeaderLanes();
         final int[] betas = new int[LeaderLanes.BLOCKS];
+        final int[] steps = new int[ROWS * LeaderLanes.BLOCKS];
         final float[] floats = new float[8 * LeaderLanes.BLOCKS];
 
         /** Writes a row's decoded blocks to {@link #floats}. */
         void row(int i, float scale, int count) {
             for (int b = 0; b < count; b++) {
-                int step = (betas[b] >>> 2 * i & 3) << 6;
+                int step = steps[ROWS * b + i];
                 write(lanes.low[ROWS * b + i], step, scale, 8 * b);
                 write(lanes.high[ROWS * b + i], step, scale, 8 * b + 4);
             }
         }
 
         private void write(int bytes, int step, float scale, int at) {
-            floats[at] = scale * VALUES[step | bytes & 63];
-            floats[at + 1] = scale * VALUES[step | bytes >>> 8 & 63];
-            floats[at + 2] = scale * VALUES[step | bytes >>> 16 & 63];
-            floats[at + 3] = scale * VALUES[step | bytes >>> 24 & 63];
+            floats[at] = scale * (step * ((bytes & 63) - LeaderLanes.OFFSET));
+            floats[at + 1] = scale * (step * ((bytes >>> 8 & 63) - LeaderLanes.OFFSET));
+            floats[at + 2] = scale * (step * ((bytes >>> 16 & 63) - LeaderLanes.OFFSET));
+            floats[at + 3] = scale * (step * ((bytes >>> 24 & 63) - LeaderLanes.OFFSET));
         }
     }
 }

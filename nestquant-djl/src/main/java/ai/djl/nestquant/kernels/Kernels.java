@@ -1,6 +1,7 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.FloatBuffer;
 
@@ -39,16 +40,15 @@ public interface Kernels {
     void setThreads(int threads);
 
     /**
-     * Multiplies by a vector, {@code y[r] = scale(r)·Σ_c q[r][c]·x[c]}, with an error of at most
-     * {@code 2^−24·max|x|·scale(r)·Σ_c |q[r][c]|} before y is rounded to float.
+     * Multiplies by the rows of x, {@code y[t][r] = scale(r)·scale(t)·Σ_c q[r][c]·x[t][c]}: an
+     * exact sum of integers, times the product of both scales in double, rounded to float once.
      *
      * @param w the matrix [R][C]
-     * @param x float [C], already rotated as the matrix is; finite
-     * @param y receives float [R]
-     * @throws IllegalArgumentException if a length does not fit or x has an entry that is not
-     *     finite
+     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
+     * @param y receives float [T][R]
+     * @throws IllegalArgumentException if a length does not fit
      */
-    void multiply(PackedMatrix w, float[] x, float[] y);
+    void multiply(PackedMatrix w, Int8Rows x, float[] y);
 
     /**
      * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float
@@ -76,17 +76,14 @@ public interface Kernels {
     }
 
     /**
-     * Multiplies by a vector, {@code y[r] = scale(r)·Σ_c q[r][c]·x[c]}, with an error of at most
-     * {@code 2^−19·max|x|·scale(r)·Σ_c |q[r][c]|} before y is rounded to float: what int8 has lost
-     * is a thousand times as much.
+     * Multiplies by the rows of x, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
      *
      * @param w the matrix [R][C]
-     * @param x float [C], already rotated as the matrix is; finite
-     * @param y receives float [R]
-     * @throws IllegalArgumentException if a length does not fit or x has an entry that is not
-     *     finite
+     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
+     * @param y receives float [T][R]
+     * @throws IllegalArgumentException if a length does not fit
      */
-    void multiply(Int8Matrix w, float[] x, float[] y);
+    void multiply(Int8Matrix w, Int8Rows x, float[] y);
 
     /**
      * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float

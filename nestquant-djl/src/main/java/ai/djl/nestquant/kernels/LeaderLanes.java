@@ -1,5 +1,6 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.IntBuffer;
 
@@ -28,16 +29,8 @@ final class LeaderLanes {
     /** What {@link #low} and {@link #high} exceed the doubled coordinates by, in every byte. */
     static final int OFFSET = 32;
 
-    /** The integers m of the ladder. */
-    static final int[] STEPS = new int[4];
-
-    static {
-        for (int i = 0; i < STEPS.length; i++) {
-            STEPS[i] = PackedMatrix.LADDER.step(i);
-        }
-    }
-
     private static final int LANES = ROWS * BLOCKS;
+    private static final int FIELDS = 0x07070707;
     private static final int EACH = 0x01010101;
     private static final int TOP = 0x80808080;
     private static final int NIBBLE_LSB = 0x11111111;
@@ -48,7 +41,10 @@ final class LeaderLanes {
     /** Doubled leader coordinates 4 to 7 plus {@link #OFFSET}, a byte each. */
     final int[] high = new int[LANES];
 
-    private final int[] words = new int[LANES];
+    /** Words as {@link ai.djl.nestquant.codec.PackedCode#pack} makes them. */
+    final int[] words = new int[LANES];
+
+    private final int[] packed = new int[LANES];
     private final int[] odd = new int[LANES];
     private final int[] negative = new int[LANES];
     private final int[] lowSizes = new int[LANES];
@@ -60,14 +56,29 @@ final class LeaderLanes {
     /**
      * Decodes words to {@link #low} and {@link #high}.
      *
+     * @param code what the words mean
      * @param source words, int [..][16]
-     * @param index the first word
+     * @param start index of the tile's first int
+     * @param first the first block, a multiple of 4
      * @param blocks number of blocks, at most {@link #BLOCKS}
      */
-    void decode(IntBuffer source, int index, int blocks) {
+    void decode(PackedCode code, IntBuffer source, int start, int first, int blocks) {
         int n = ROWS * blocks;
-        source.get(index, words, 0, n);
-        unpack(n, words, low, high, odd);
+        if (code.width() == 4) {
+            source.get(start + first * ROWS, words, 0, n);
+            unpack(n, words, low, high, odd);
+        } else {
+            int ints = code.wordsPerRow(blocks) * ROWS;
+            source.get(start + code.wordsPerRow(first) * ROWS, packed, 0, ints);
+            spread(ints / 3, packed, words);
+            unpackThreeBits(n, words, low, high, odd);
+        }
+        if (code.dual()) {
+            // flipping a_7's lowest bit by the parity of all eight set it to that of the others
+            dualSizes(n, low, high, sum);
+            dualMove(n, sum, low, high);
+            return;
+        }
         sizes(n, low, high, lowSizes, highSizes, negative);
         extremes(n, lowSizes, highSizes, sum, maxima, minima);
         foldExtremes(n, maxima, minima);
@@ -86,6 +97,59 @@ final class LeaderLanes {
             low[l] = a << 1 & 0x1E1E1E1E | p;
             high[l] = a >>> 3 & 0x1E1E1E1E | p;
             odd[l] = b;
+        }
+    }
+
+    /** Three ints of 24-bit words to four words, {@code PackedCode.word}. */
+    private static void spread(int quarter, int[] packed, int[] words) {
+        for (int l = 0; l < quarter; l++) {
+            int lane = l % ROWS;
+            int from = 3 * (l - lane) + lane;
+            int to = 4 * (l - lane) + lane;
+            int a = packed[from];
+            int b = packed[from + ROWS];
+            int c = packed[from + 2 * ROWS];
+            words[to] = a & FIELDS | a << 1 & FIELDS << 4;
+            words[to + ROWS] = b & FIELDS | b << 1 & FIELDS << 4;
+            words[to + 2 * ROWS] = c & FIELDS | c << 1 & FIELDS << 4;
+            words[to + 3 * ROWS] =
+                    a >>> 6 & 0x03030303
+                            | c >>> 4 & 0x04040404
+                            | b >>> 2 & 0x30303030
+                            | c >>> 1 & 0x40404040;
+        }
+    }
+
+    /** As {@link #unpack}, for words of three-bit fields: twice the doubled coordinates. */
+    private static void unpackThreeBits(int n, int[] words, int[] low, int[] high, int[] odd) {
+        for (int l = 0; l < n; l++) {
+            int word = words[l];
+            int p = (word << 21 >> 31 & EACH) << 1;
+            int b = (word & NIBBLE_LSB) * NIBBLE_LSB << 3 >> 31;
+            int a = word & ~0x400 ^ b & 0x10000000;
+            low[l] = a << 2 & 0x1C1C1C1C | p;
+            high[l] = a >>> 2 & 0x1C1C1C1C | p;
+            odd[l] = b;
+        }
+    }
+
+    /** The sum of all absolute values. */
+    private static void dualSizes(int n, int[] low, int[] high, int[] sum) {
+        for (int l = 0; l < n; l++) {
+            int x = low[l];
+            int y = high[l];
+            int nx = x >>> 4 & EACH;
+            int ny = y >>> 4 & EACH;
+            sum[l] = ((x ^ (nx << 5) - nx) + nx + (y ^ (ny << 5) - ny) + ny) * EACH >>> 24;
+        }
+    }
+
+    /** Adds the offset, and moves all entries of far lanes by 8 towards the other sign. */
+    private static void dualMove(int n, int[] sum, int[] low, int[] high) {
+        for (int l = 0; l < n; l++) {
+            int near = sum[l] - 65 >> 31 & 0x10101010;
+            low[l] = (low[l] ^ near) + 0x10101010;
+            high[l] = (high[l] ^ near) + 0x10101010;
         }
     }
 

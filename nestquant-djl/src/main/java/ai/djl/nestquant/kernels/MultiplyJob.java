@@ -1,11 +1,13 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.IntBuffer;
 import java.util.Arrays;
 
 /**
- * One product {@code y = W·x}, divided into ranges of row tiles.
+ * One product {@code y = W·x} for each row x of some, divided into ranges of row tiles.
  *
  * <p>Belongs to the calling thread, which prepares and ends it; parts run on any thread.
  */
@@ -14,34 +16,29 @@ final class MultiplyJob implements WorkerPool.Job {
 
     private static final ThreadLocal<Scratch> SCRATCH = ThreadLocal.withInitial(Scratch::new);
 
-    private int[] fixed = {};
     private PackedMatrix w;
     private IntBuffer words;
     private IntBuffer betas;
+    private Int8Rows x;
     private float[] y;
     private int parts;
-    private double unit;
 
-    /** Prepares a product: x to fixed point. */
-    void begin(PackedMatrix matrix, float[] x, float[] result, int count) {
-        int shift = FixedPoint.shift(x);
-        if (fixed.length < x.length) {
-            fixed = new int[x.length];
-        }
-        FixedPoint.round(x, shift, fixed);
-        unit = FixedPoint.power(-shift);
+    /** Prepares a product. */
+    void begin(PackedMatrix matrix, Int8Rows vectors, float[] result, int count) {
         w = matrix;
         words = matrix.words();
         betas = matrix.betas();
+        x = vectors;
         y = result;
         parts = count;
     }
 
-    /** Lets go of matrix and result. */
+    /** Lets go of matrix and vectors. */
     void end() {
         w = null;
         words = null;
         betas = null;
+        x = null;
         y = null;
     }
 
@@ -51,40 +48,67 @@ final class MultiplyJob implements WorkerPool.Job {
         int from = (int) ((long) tiles * part / parts);
         int to = (int) ((long) tiles * (part + 1) / parts);
         Scratch scratch = SCRATCH.get();
-        long[] sums = scratch.sums((to - from) * ROWS);
-        int blocks = w.blocks();
-        int chunks = (blocks + LeaderLanes.BLOCKS - 1) / LeaderLanes.BLOCKS;
-        for (int chunk = 0; chunk < chunks; chunk++) {
-            int first = (int) ((long) blocks * chunk / chunks);
-            int count = (int) ((long) blocks * (chunk + 1) / chunks) - first;
-            scratch.products.spread(fixed, first, count);
-            for (int tile = from; tile < to; tile++) {
-                int index = w.betaIndex(tile, first);
-                scratch.lanes.decode(words, index * ROWS, count);
-                betas.get(index, scratch.betas, 0, count);
-                scratch.products.add(
-                        scratch.lanes, count, scratch.betas, sums, (tile - from) * ROWS);
+        for (int row = 0; row < x.rows(); row++) {
+            int[] high = scratch.sums(0, (to - from) * ROWS);
+            int[] low = scratch.sums(1, (to - from) * ROWS);
+            add(row, from, to, scratch, high, low);
+            float scale = x.scales()[row];
+            int end = Math.min(to * ROWS, w.rows());
+            for (int r = from * ROWS; r < end; r++) {
+                int at = r - from * ROWS;
+                y[row * w.rows() + r] = Products.scaled(x, high[at], low[at], w.rowScale(r), scale);
             }
         }
-        int lastRow = Math.min(to * ROWS, w.rows());
-        for (int row = from * ROWS; row < lastRow; row++) {
-            y[row] = (float) (sums[row - from * ROWS] * (unit * w.rowScale(row)));
+    }
+
+    private void add(int row, int from, int to, Scratch scratch, int[] high, int[] low) {
+        PackedCode code = w.code();
+        int offset = row * w.columns();
+        for (int first = 0; first < w.blocks(); first += LeaderLanes.BLOCKS) {
+            int count = Math.min(LeaderLanes.BLOCKS, w.blocks() - first);
+            scratch.high.spread(x.high(), offset + 8 * first, count);
+            if (x.low() != null) {
+                scratch.low.spread(x.low(), offset + 8 * first, count);
+            }
+            for (int tile = from; tile < to; tile++) {
+                scratch.lanes.decode(code, words, tile * w.wordsPerTile(), first, count);
+                betas.get(w.betaIndex(tile, first), scratch.betas, 0, count);
+                LadderSteps.fill(code, scratch.lanes.words, scratch.betas, count, scratch.steps);
+                int at = (tile - from) * ROWS;
+                scratch.high.add(scratch.lanes, count, scratch.steps, high, at);
+                if (x.low() != null) {
+                    scratch.low.add(scratch.lanes, count, scratch.steps, low, at);
+                }
+            }
+        }
+        if (code.width() == 3) {
+            // lanes of three-bit codes hold twice the coordinates
+            halve(high);
+            halve(low);
+        }
+    }
+
+    private static void halve(int[] sums) {
+        for (int i = 0; i < sums.length; i++) {
+            sums[i] /= 2;
         }
     }
 
     private static final class Scratch {
         final LeaderLanes lanes = new LeaderLanes();
-        final LaneProducts products = new LaneProducts();
+        final LaneProducts high = new LaneProducts();
+        final LaneProducts low = new LaneProducts();
         final int[] betas = new int[LeaderLanes.BLOCKS];
-        private long[] sums = {};
+        final int[] steps = new int[ROWS * LeaderLanes.BLOCKS];
+        private final int[][] sums = new int[2][0];
 
         /** Returns at least that many zeros. */
-        long[] sums(int rows) {
-            if (sums.length < rows) {
-                sums = new long[rows];
+        int[] sums(int plane, int rows) {
+            if (sums[plane].length < rows) {
+                sums[plane] = new int[rows];
             }
-            Arrays.fill(sums, 0, rows, 0);
-            return sums;
+            Arrays.fill(sums[plane], 0);
+            return sums[plane];
         }
     }
 }

@@ -1,6 +1,7 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.FloatBuffer;
 
@@ -53,7 +54,7 @@ public final class PortableKernels implements Kernels {
     }
 
     @Override
-    public void multiply(PackedMatrix w, float[] x, float[] y) {
+    public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y);
         MultiplyJob job = multiplyJobs.get();
         int parts = parts(w.tiles());
@@ -84,16 +85,9 @@ public final class PortableKernels implements Kernels {
     }
 
     @Override
-    public void multiply(Int8Matrix w, float[] x, float[] y) {
+    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y);
-        Int8MultiplyJob job = int8MultiplyJobs.get();
-        int parts = parts(w.tiles());
-        job.begin(w, x, y, parts);
-        try {
-            pool.run(parts, job);
-        } finally {
-            job.end();
-        }
+        int8MultiplyJobs.get().multiply(w, x, y, pool, parts(w.tiles()));
     }
 
     @Override

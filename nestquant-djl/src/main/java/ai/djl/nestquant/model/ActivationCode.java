@@ -2,9 +2,10 @@ package ai.djl.nestquant.model;
 
 import ai.djl.nestquant.codec.BetaPolicy;
 import ai.djl.nestquant.codec.BlockEncoder;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.Ladder;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
-import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import java.util.stream.IntStream;
 
 /**
@@ -12,9 +13,9 @@ import java.util.stream.IntStream;
  * section 4).
  *
  * <p>With 4 bits an entry is that of a 16·E8 code on the ladder 3:4:5:7, exactly as weights are
- * coded; with 8 bits it is rounded on a scale that the largest entry sets. The result stands in the
- * float array as {@code scale · integer}, so that step and prefill multiply the same numbers.
- * Stateless and safe for concurrent use.
+ * coded; with 8 or 16 bits it is rounded on a scale that the largest entry sets. 16 bits stand in
+ * for floats: an entry is off by at most 1/65278 of the token's largest. Stateless and safe for
+ * concurrent use.
  */
 final class ActivationCode {
 
@@ -30,41 +31,29 @@ final class ActivationCode {
     private ActivationCode() {}
 
     /**
-     * Codes the tokens of a batch in place.
+     * Codes the tokens of a batch.
      *
      * @param rows {@code [tokens][columns]}, rotated
      * @param tokens the number of rows
-     * @param bits 4 or 8; 0 leaves the rows as they are
+     * @param bits 4, 8 or 16
+     * @return the integers and scales
+     * @throws IllegalArgumentException if an entry is not finite
      */
-    static void apply(float[] rows, int tokens, int bits) {
-        if (bits == 0 || tokens == 0) {
-            return;
+    static Int8Rows code(float[] rows, int tokens, int bits) {
+        if (bits != 4) {
+            return Int8Rows.round(rows, tokens, bits);
         }
-        int columns = rows.length / tokens;
+        int columns = tokens == 0 ? 0 : rows.length / tokens;
+        byte[] integers = new byte[rows.length];
+        float[] scales = new float[tokens];
         IntStream range = IntStream.range(0, tokens);
         (tokens < PARALLEL_TOKENS ? range : range.parallel())
                 .forEach(
-                        token -> {
-                            if (bits == 8) {
-                                roundToInt8(rows, token * columns, columns);
-                            } else {
-                                new LatticeRow(rows, token * columns, columns).code();
-                            }
-                        });
-    }
-
-    private static void roundToInt8(float[] rows, int start, int columns) {
-        float largest = 0;
-        for (int i = start; i < start + columns; i++) {
-            largest = Math.max(largest, Math.abs(rows[i]));
-        }
-        if (largest == 0) {
-            return;
-        }
-        float scale = largest / Byte.MAX_VALUE;
-        for (int i = start; i < start + columns; i++) {
-            rows[i] = Math.round(rows[i] / scale) * scale;
-        }
+                        token ->
+                                scales[token] =
+                                        new LatticeRow(rows, token * columns, columns)
+                                                .code(integers));
+        return new Int8Rows(tokens, columns, integers, null, scales);
     }
 
     /** One token on the lattice: tries several scales and keeps the best. */
@@ -72,8 +61,8 @@ final class ActivationCode {
 
         private final BlockEncoder encoder =
                 new BlockEncoder(
-                        PackedMatrixEncoder.CODE,
-                        PackedMatrix.LADDER.betas(),
+                        PackedCode.E8_16.cosets(),
+                        PackedCode.E8_16.ladder().betas(),
                         BetaPolicy.INNER_FIT);
         private final float[] rows;
         private final int start;
@@ -93,9 +82,13 @@ final class ActivationCode {
             unit = Ladder.E8_16.unit() * Math.sqrt(norm / columns);
         }
 
-        void code() {
+        /** Writes the row's integers and returns their scale. */
+        float code(byte[] integers) {
+            if (!(unit <= Float.MAX_VALUE)) {
+                throw new IllegalArgumentException("an activation is not finite");
+            }
             if (unit == 0) {
-                return;
+                return 0;
             }
             int best = 0;
             overloaded = false;
@@ -105,7 +98,8 @@ final class ActivationCode {
             for (int trial = TRIALS_EACH_SIDE + 1; overloaded && trial <= COARSEST_TRIAL; trial++) {
                 best = improves(trial) ? trial : best;
             }
-            write(scale(best));
+            write(scale(best), integers);
+            return scale(best);
         }
 
         private float scale(int trial) {
@@ -128,14 +122,14 @@ final class ActivationCode {
             return false;
         }
 
-        private void write(float scale) {
+        private void write(float scale, byte[] integers) {
             encoder.setRowScale(scale);
             for (int i = start; i < end; i += PackedMatrix.BLOCK) {
                 encoder.encode(rows, i);
-                float step = scale * PackedMatrix.LADDER.step(encoder.betaIndex());
+                int step = PackedCode.E8_16.ladder().step(encoder.betaIndex());
                 int[] y = encoder.point();
                 for (int j = 0; j < PackedMatrix.BLOCK; j++) {
-                    rows[i + j] = step * y[j];
+                    integers[i + j] = (byte) (step * y[j]);
                 }
             }
         }

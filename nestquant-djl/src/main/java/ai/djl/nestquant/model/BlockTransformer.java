@@ -67,7 +67,7 @@ public final class BlockTransformer {
         SimulatedCode simulated = SimulatedCode.of(config.code());
         Block coded =
                 simulated == null
-                        ? NestQuantLinear.encode(name, linear, bits, manager)
+                        ? NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager)
                         : SimulatedLinear.encode(name, linear, simulated, bits, manager);
         linear.clear();
         return coded;

@@ -2,6 +2,7 @@ package ai.djl.nestquant.model;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
@@ -52,7 +53,7 @@ final class Blocks {
     static NDArray[] applyAll(
             ParameterStore store, NDArray x, PairList<String, Object> params, Block... blocks) {
         boolean packed = Arrays.stream(blocks).allMatch(NestQuantLinear.class::isInstance);
-        float[] coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
+        Int8Rows coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
         NDArray[] outputs = new NDArray[blocks.length];
         for (int i = 0; i < blocks.length; i++) {
             outputs[i] =

@@ -6,11 +6,11 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nn.core.Linear;
 import java.nio.FloatBuffer;
-import java.util.Arrays;
 
 /**
  * A coded matrix W {@code [rows][columns]} as blocks multiply by it, {@code y = xWᵀ}: few tokens
@@ -38,7 +38,7 @@ abstract class CodedProduct {
     static CodedProduct of(PackedMatrix w) {
         return new CodedProduct(w.rows(), w.columns()) {
             @Override
-            void multiply(float[] x, float[] y) {
+            void multiply(Int8Rows x, float[] y) {
                 Kernels.best().multiply(w, x, y);
             }
 
@@ -53,7 +53,7 @@ abstract class CodedProduct {
     static CodedProduct of(Int8Matrix w) {
         return new CodedProduct(w.rows(), w.columns()) {
             @Override
-            void multiply(float[] x, float[] y) {
+            void multiply(Int8Rows x, float[] y) {
                 Kernels.best().multiply(w, x, y);
             }
 
@@ -64,7 +64,7 @@ abstract class CodedProduct {
         };
     }
 
-    abstract void multiply(float[] x, float[] y);
+    abstract void multiply(Int8Rows x, float[] y);
 
     abstract void decodeRows(int from, int to, FloatBuffer panel);
 
@@ -72,32 +72,26 @@ abstract class CodedProduct {
      * Multiplies.
      *
      * @param manager owns the result
-     * @param rotated {@code [tokens][columns]}
-     * @param tokens the number of tokens
+     * @param x the tokens, {@code [tokens][columns]}
      * @return {@code [tokens][rows]}
      */
-    NDArray multiply(NDManager manager, float[] rotated, int tokens) {
-        return tokens <= STEP_TOKENS
-                ? step(manager, rotated, tokens)
-                : prefill(manager, rotated, tokens);
+    NDArray multiply(NDManager manager, Int8Rows x) {
+        return x.rows() <= STEP_TOKENS ? step(manager, x) : prefill(manager, x);
     }
 
     /** Multiplies straight from the codes. */
-    private NDArray step(NDManager manager, float[] rotated, int tokens) {
-        float[] y = new float[tokens * rows];
-        float[] row = new float[rows];
-        for (int t = 0; t < tokens; t++) {
-            multiply(Arrays.copyOfRange(rotated, t * columns, (t + 1) * columns), row);
-            System.arraycopy(row, 0, y, t * rows, rows);
-        }
-        return manager.create(y, new Shape(tokens, rows));
+    private NDArray step(NDManager manager, Int8Rows x) {
+        float[] y = new float[x.rows() * rows];
+        multiply(x, y);
+        return manager.create(y, new Shape(x.rows(), rows));
     }
 
     /** Decodes the weight panel by panel and lets the host engine multiply. */
-    private NDArray prefill(NDManager manager, float[] rotated, int tokens) {
+    private NDArray prefill(NDManager manager, Int8Rows coded) {
+        int tokens = coded.rows();
         int panelRows = Math.max(1, Math.min(rows, PANEL_FLOATS / columns));
         try (NDManager scope = manager.newSubManager()) {
-            NDArray x = scope.create(rotated, new Shape(tokens, columns));
+            NDArray x = scope.create(coded.decode(), new Shape(tokens, columns));
             NDArray panel = scope.create(new Shape(panelRows, columns), DataType.FLOAT32);
             FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
             if (panelRows == rows) {

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nestquant.rotation.Workspace;
 import ai.djl.nn.AbstractBlock;
@@ -99,7 +100,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         NDArray x = inputs.singletonOrThrow();
         int tokens = Math.toIntExact(x.size() / hidden);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        NDArray y = product.multiply(x.getManager(), rotated, tokens);
+        NDArray y = product.multiply(x.getManager(), Int8Rows.round(rotated, tokens, 16));
         return new NDList(y.reshape(getOutputShapes(new Shape[] {x.getShape()})[0]));
     }
 

@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
@@ -31,6 +32,9 @@ final class NestQuantKvCache extends KvCache {
      * covered, and Gaussian vectors down to a standard deviation of 2e-4 keep their relative error.
      */
     private static final float TENSOR_SCALE = 16f;
+
+    /** The better of the 4-bit codes: keys make the cache's error, and no weights are read here. */
+    private static final PackedCode CODE = PackedCode.E8_16;
 
     private final NDManager manager;
     private final List<List<PackedArrays>> keys = new ArrayList<>();
@@ -98,7 +102,8 @@ final class NestQuantKvCache extends KvCache {
         vectors = given;
         int end = length() + tokens;
         while (segments.size() * SEGMENT < end) {
-            segments.add(PackedArrays.allocate(manager, vectors * SEGMENT, size, TENSOR_SCALE));
+            segments.add(
+                    PackedArrays.allocate(manager, CODE, vectors * SEGMENT, size, TENSOR_SCALE));
         }
         encode(segments, x.toFloatArray(), tokens, size);
         Shape all = new Shape(shape.get(0), shape.get(1), end, size);

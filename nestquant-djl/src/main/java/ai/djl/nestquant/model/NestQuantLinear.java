@@ -5,6 +5,8 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
@@ -38,6 +40,7 @@ public final class NestQuantLinear extends AbstractBlock {
     private NestQuantLinear(
             NDManager manager,
             Shape shape,
+            PackedCode code,
             float tensorScale,
             NDArray biasArray,
             int activationBits) {
@@ -45,7 +48,9 @@ public final class NestQuantLinear extends AbstractBlock {
         inFeatures = Math.toIntExact(shape.get(1));
         this.activationBits = activationBits;
         rotation = rotation(inFeatures);
-        codes = PackedArrays.allocate(manager, outFeatures, rotation.paddedLength(), tensorScale);
+        codes =
+                PackedArrays.allocate(
+                        manager, code, outFeatures, rotation.paddedLength(), tensorScale);
         product = CodedProduct.of(codes.matrix());
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
@@ -66,13 +71,14 @@ public final class NestQuantLinear extends AbstractBlock {
      *
      * @param name the block's name, for error messages
      * @param linear the block, initialised; its bias, if any, is copied
-     * @param activationBits bits of the input's entries: 4, 8, or 0 for float
+     * @param code the code of the weight
+     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
      * @param manager owns the codes
      * @return the packed block
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
     public static NestQuantLinear encode(
-            String name, Linear linear, int activationBits, NDManager manager) {
+            String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -83,10 +89,10 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         try {
             RotatedRows rows = new RotatedRows(weight);
-            float tensorScale = PackedMatrixEncoder.tensorScale(rows.largestBlockNorm());
+            float tensorScale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
             NestQuantLinear packed =
                     new NestQuantLinear(
-                            manager, weight.getShape(), tensorScale, bias, activationBits);
+                            manager, weight.getShape(), code, tensorScale, bias, activationBits);
             packed.fill(rows);
             return packed;
         } catch (IllegalArgumentException e) {
@@ -124,7 +130,7 @@ public final class NestQuantLinear extends AbstractBlock {
      *
      * @return {@code [tokens][padded inFeatures]}
      */
-    float[] code(NDArray x) {
+    Int8Rows code(NDArray x) {
         Shape shape = x.getShape();
         if (shape.getLastDimension() != inFeatures) {
             throw new IllegalArgumentException(
@@ -135,8 +141,7 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         int tokens = Math.toIntExact(shape.size() / inFeatures);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        ActivationCode.apply(rotated, tokens, activationBits);
-        return rotated;
+        return ActivationCode.code(rotated, tokens, activationBits == 0 ? 16 : activationBits);
     }
 
     /**
@@ -145,13 +150,12 @@ public final class NestQuantLinear extends AbstractBlock {
      * @param x the input itself, for its shape and manager
      * @param coded what {@link #code} made of it
      */
-    NDArray multiply(ParameterStore store, NDArray x, float[] coded) {
+    NDArray multiply(ParameterStore store, NDArray x, Int8Rows coded) {
         if (codes.words().isReleased()) {
             throw new IllegalStateException("the weights are freed: their model has been closed");
         }
         Shape shape = x.getShape();
-        int tokens = Math.toIntExact(shape.size() / inFeatures);
-        NDArray y = product.multiply(x.getManager(), coded, tokens);
+        NDArray y = product.multiply(x.getManager(), coded);
         y = y.reshape(shape.slice(0, shape.dimension() - 1).add(outFeatures));
         return bias == null ? y : y.addi(store.getValue(bias, x.getDevice(), false));
     }

@@ -4,12 +4,13 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 
 /**
  * A packed matrix in the host engine's memory, freed with the manager that it was allocated in.
  *
- * @param words the nibble words, int32 {@code [tiles][blocks][16]}
+ * @param words the words, int32 {@code [tiles][ints per row][16]}
  * @param betas the ladder indices, int32 {@code [tiles][blocks]}
  * @param rowScales the row scales' exponents, uint8 {@code [rows]}
  * @param matrix the view of all three that kernels take
@@ -17,20 +18,27 @@ import ai.djl.nestquant.codec.PackedMatrix;
 record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatrix matrix) {
 
     /** Allocates a matrix of zeros. */
-    static PackedArrays allocate(NDManager manager, int rows, int columns, float tensorScale) {
+    static PackedArrays allocate(
+            NDManager manager, PackedCode code, int rows, int columns, float tensorScale) {
         long tiles = (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
-        long blocks = columns / PackedMatrix.BLOCK;
-        NDArray words =
-                manager.zeros(new Shape(tiles, blocks, PackedMatrix.TILE_ROWS), DataType.INT32);
+        int blocks = columns / PackedMatrix.BLOCK;
+        Shape shape = new Shape(tiles, code.wordsPerRow(blocks), PackedMatrix.TILE_ROWS);
+        NDArray words = manager.zeros(shape, DataType.INT32);
         NDArray betas = manager.zeros(new Shape(tiles, blocks), DataType.INT32);
         NDArray rowScales = manager.zeros(new Shape(rows), DataType.UINT8);
-        return of(words, betas, rowScales, columns, tensorScale);
+        return of(code, words, betas, rowScales, columns, tensorScale);
     }
 
     private static PackedArrays of(
-            NDArray words, NDArray betas, NDArray rowScales, int columns, float tensorScale) {
+            PackedCode code,
+            NDArray words,
+            NDArray betas,
+            NDArray rowScales,
+            int columns,
+            float tensorScale) {
         PackedMatrix matrix =
                 new PackedMatrix(
+                        code,
                         Math.toIntExact(rowScales.size()),
                         columns,
                         tensorScale,
@@ -46,7 +54,13 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
         for (NDArray array : copies) {
             array.attach(manager);
         }
-        return of(copies[0], copies[1], copies[2], matrix.columns(), matrix.tensorScale());
+        return of(
+                matrix.code(),
+                copies[0],
+                copies[1],
+                copies[2],
+                matrix.columns(),
+                matrix.tensorScale());
     }
 
     /** Returns the bytes that are really allocated, the tensor scale included. */

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.model;
 
+import ai.djl.nestquant.codec.PackedCode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -11,20 +12,20 @@ import java.util.regex.Pattern;
  * What is put on lattice codes, with a compact text form.
  *
  * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4kv4}, {@code
- * w4a8kv4} or {@code w4a4kv4}: bits of weights, of the activations that go into them, and of keys
- * and values in the cache; a part that is left out stays float. Parts may follow after commas:
- * {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float, where {@code
- * *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code} for all. {@code head=int8},
- * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
- * Head}; they are int8 where weights are coded and float otherwise, unless told. Immutable and safe
- * for concurrent use.
+ * w4a8kv4}, {@code w4a4kv4} or {@code w3a8kv4}: bits of weights, of the activations that go into
+ * them, and of keys and values in the cache; a part that is left out stays float. Parts may follow
+ * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
+ * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
+ * code=d8} takes the lattice code that is faster to decode, {@code code=int4} puts what is given 4
+ * bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code head=w4} or {@code
+ * head=float} says what becomes of embedding and output head, see {@link Head}; they are int8 where
+ * weights are coded and float otherwise, unless told. Immutable and safe for concurrent use.
  *
- * @param weightBits 4 if the weights of Linear blocks are coded (16·E8, 4.25 bits each), or 0
+ * @param weightBits 4 or 3 if the weights of Linear blocks are coded (4.25 or 3.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
- * @param code what stands for 4 bits
+ * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
@@ -51,20 +52,21 @@ public record QuantizationConfig(
     }
 
     /**
-     * What 4 bits are made of. All but {@link #E8} are for comparison only: decoded values are held
-     * in floats, so they take the memory of floats and sizes are reported so.
+     * What the bits are made of. {@link #E8} and {@link #D8} are lattice codes that the product
+     * runs on; all others are for comparison only: decoded values are held in floats, so they take
+     * the memory of floats and sizes are reported so.
      */
     public enum Code {
-        /** The lattice code 16·E8 with the ladder 3:4:5:7. */
+        /** The lattice code 16·E8 (or 8·E8 for 3 bits) with the ladder 3:4:5:7. */
         E8,
+        /** The lattice code 16·D8* (or 8·D8*) with eight scales. */
+        D8,
         /** Symmetric int4 with one clipped scale for each rotated row, token or head vector. */
         INT4,
         /** The paper's code 14·E8 with four real scales, rows divided by their root mean square. */
         NESTQUANT,
         /** As the paper's NestQuantM: the leader of 16·E8 moves a fixed coordinate. */
         NESTQUANTM,
-        /** 16·D8* with eight real scales. */
-        D8,
         /** Symmetric int4 with one absmax scale for each row, token or head vector, unrotated. */
         RTN,
         /** The rule of Q4_0, unrotated. */
@@ -81,6 +83,11 @@ public record QuantizationConfig(
         NVFP4_ROTATED;
 
         private static final String ROTATED = "_ROTATED";
+
+        /** Tells whether the code stands in for the product's in floats. */
+        boolean simulated() {
+            return ordinal() >= INT4.ordinal();
+        }
 
         /** Tells whether rows, tokens and head vectors are rotated before they are coded. */
         boolean rotates() {
@@ -105,15 +112,16 @@ public record QuantizationConfig(
     public static final String OPTION = "quantization";
 
     private static final String KNOWN =
-            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, each optionally"
-                    + " followed by ,balance=off, ,code=C (C simulated in float for comparison: int4,"
-                    + " nestquant, nestquantm, d8, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated,"
-                    + " mxfp4_rotated or nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
+            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
+                    + " in place of w4, each optionally followed by ,balance=off, ,code=e8,"
+                    + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
+                    + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
+                    + " nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
                     + " ,exclude=NAME";
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
-    private static final Pattern PRESET = Pattern.compile("(w4(a[48])?)?(kv4)?");
+    private static final Pattern PRESET = Pattern.compile("(w[34](a[48])?)?(kv4)?");
 
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
@@ -123,6 +131,10 @@ public record QuantizationConfig(
 
     /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
+        if (code.simulated() && weightBits == 3) {
+            String part = "code=" + code.key();
+            throw new IllegalArgumentException(part + " has 4 bits: use w4," + part);
+        }
         if (head == Head.W4 && weightBits == 0) {
             throw new IllegalArgumentException(
                     "head=w4 needs weights on the same code, as in w4,head=w4");
@@ -217,9 +229,17 @@ public record QuantizationConfig(
         return weightBits > 0 && balance;
     }
 
+    /** Returns the code of weights that are coded. */
+    PackedCode weightCode() {
+        boolean dual = code == Code.D8;
+        return weightBits == 3
+                ? (dual ? PackedCode.D8_8 : PackedCode.E8_8)
+                : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
+    }
+
     /** Tells whether keys and values are held as lattice codes. */
     boolean packsCache() {
-        return cacheBits > 0 && code == Code.E8;
+        return cacheBits > 0 && !code.simulated();
     }
 
     private static boolean matches(String pattern, String name) {

@@ -35,9 +35,9 @@ final class SimulatedCode {
         this.code = code;
     }
 
-    /** Returns the simulation of a code, or null for the one that is not simulated. */
+    /** Returns the simulation of a code, or null for those that are not simulated. */
     static SimulatedCode of(QuantizationConfig.Code code) {
-        return code == QuantizationConfig.Code.E8 ? null : new SimulatedCode(code);
+        return code.simulated() ? new SimulatedCode(code) : null;
     }
 
     /** Tells whether rows are to be rotated before. */
@@ -124,8 +124,6 @@ final class SimulatedCode {
                 return lattice(CoarseLattice.GOSSET, 14, GaussianBetas.E8_14_K4);
             case NESTQUANTM:
                 return lattice(CoarseLattice.GOSSET_FIXED, 16, GaussianBetas.E8_FIXED_16_K4);
-            case D8:
-                return lattice(CoarseLattice.DUAL_CHECKERBOARD, 16, GaussianBetas.D8_16_K8);
             default:
                 throw new IllegalArgumentException(code + " is not simulated");
         }

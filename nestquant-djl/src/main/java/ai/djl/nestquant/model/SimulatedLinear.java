@@ -103,8 +103,8 @@ final class SimulatedLinear extends AbstractBlock {
         }
         if (activationBits == SIMULATED_BITS) {
             code.apply(coded, tokens);
-        } else {
-            ActivationCode.apply(coded, tokens, activationBits);
+        } else if (activationBits != 0) {
+            coded = ActivationCode.code(coded, tokens, activationBits).decode();
         }
         Shape padded = shape.slice(0, shape.dimension() - 1).add(coded.length / tokens);
         NDArray array = x.getManager().create(coded, padded);

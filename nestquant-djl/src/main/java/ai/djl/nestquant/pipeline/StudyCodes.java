@@ -7,8 +7,7 @@ import ai.djl.nestquant.codec.ClippedQuantizer;
 import ai.djl.nestquant.codec.LatticeQuantizer;
 import ai.djl.nestquant.codec.MxFp4Quantizer;
 import ai.djl.nestquant.codec.NvFp4Quantizer;
-import ai.djl.nestquant.codec.PackedMatrix;
-import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.Q4ZeroQuantizer;
 import ai.djl.nestquant.lattice.CoarseLattice;
 import ai.djl.nestquant.lattice.GossetLattice;
@@ -77,20 +76,29 @@ final class StudyCodes {
         return codes;
     }
 
-    /** The code that models run on: int8 rows, their scale at the Gaussian unit or searched for. */
+    /**
+     * The codes that models run on: int8 rows, their scale at the Gaussian unit or searched for.
+     */
     static List<StudyCode> ladders() {
-        VoronoiCode code = PackedMatrixEncoder.CODE;
-        BetaSet betas = PackedMatrix.LADDER.betas();
-        return List.of(
-                ladder("", LatticeQuantizer.normalized(code, betas, BetaPolicy.BEST_FIT)),
-                ladder(", scale searched", LatticeQuantizer.searched(code, betas)));
+        List<StudyCode> codes = new ArrayList<>();
+        for (PackedCode packed : PackedCode.values()) {
+            VoronoiCode code = packed.cosets();
+            BetaSet betas = packed.ladder().betas();
+            codes.add(
+                    ladder(
+                            packed,
+                            "",
+                            LatticeQuantizer.normalized(code, betas, BetaPolicy.BEST_FIT)));
+            codes.add(ladder(packed, ", scale searched", LatticeQuantizer.searched(code, betas)));
+        }
+        return codes;
     }
 
-    private static StudyCode ladder(String suffix, LatticeQuantizer quantizer) {
+    private static StudyCode ladder(PackedCode code, String suffix, LatticeQuantizer quantizer) {
         return new StudyCode(
                 "integer ladder" + suffix,
-                PackedMatrixEncoder.CODE.name() + " ladder" + suffix,
-                PackedMatrix.LADDER.size(),
+                code.cosets().name() + " ladder" + suffix,
+                code.ladder().size(),
                 GossetLattice.DIMENSION,
                 quantizer);
     }

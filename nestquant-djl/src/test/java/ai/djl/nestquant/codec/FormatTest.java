@@ -20,7 +20,7 @@ public class FormatTest {
         NibbleWord.leader(WORD, y);
         assertDocumented("word `" + hex(WORD) + "`");
         assertDocumented("**y = " + tuple(y) + "**");
-        PackedMatrix matrix = PackedMatrix.allocate(1, 8, 0.5f);
+        PackedMatrix matrix = PackedMatrix.allocate(PackedCode.E8_16, 1, 8, 0.5f);
         matrix.words().put(0, WORD);
         matrix.betas().put(0, 1);
         matrix.rowScales().put(0, (byte) 30);

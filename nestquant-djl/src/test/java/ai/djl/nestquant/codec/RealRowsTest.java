@@ -41,7 +41,7 @@ public class RealRowsTest {
         float[] weights = checkpoint.readFloats("model.layers." + layer + "." + name + ".weight");
         int rows = weights.length / columns;
         float[] rotated = Rotation.of(columns, 1).padAndApply(weights, rows);
-        PackedMatrixEncoder.encode(rotated, rows, rotated.length / rows, stats);
+        PackedMatrixEncoder.encode(PackedCode.E8_16, rotated, rows, rotated.length / rows, stats);
     }
 
     /** Returns the model's directory, unpacked on first use by the program that lies beside it. */

@@ -1,7 +1,7 @@
 package ai.djl.nestquant.kernels;
 
-import ai.djl.nestquant.codec.Int8Matrix;
-import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -39,39 +39,28 @@ public final class KernelsBenchmark {
         }
         System.out.println("| matrix | kernels, JDK | threads | multiply | decodeRows |");
         System.out.println("|---|---|---|---|---|");
-        for (int[] size : SIZES) {
-            PackedMatrix w = randomWords(size[0], size[1]);
-            for (int count : threads) {
-                Kernels kernels = new PortableKernels(count);
-                row(kernels, w);
-                kernels.setThreads(1);
-            }
-        }
-        Int8Matrix head = Int8KernelsContract.matrix(HEAD[0], HEAD[1], new Random(1));
         for (int count : threads) {
             Kernels kernels = new PortableKernels(count);
-            int8Row(kernels, head);
+            for (PackedCode code : PackedCode.values()) {
+                for (int[] size : SIZES) {
+                    row(kernels, code, size);
+                }
+            }
+            row(kernels, null, HEAD);
             kernels.setThreads(1);
         }
     }
 
-    private static void row(Kernels kernels, PackedMatrix w) {
-        float[] x = vector(w.columns());
+    private static void row(Kernels kernels, PackedCode code, int[] size) {
+        TestMatrix w = TestMatrix.of(code, size[0], size[1], new Random(1));
+        Int8Rows x = Int8Rows.round(vector(w.columns()), 1, 8);
         float[] y = new float[w.rows()];
         int rows = Math.min(w.rows(), PANEL_ROWS);
         FloatBuffer panel = panel(rows, w.columns());
-        double multiply = best(() -> kernels.multiply(w, x, y));
-        double decode = best(() -> kernels.decodeRows(w, 0, rows, panel));
-        print(kernels, "", w.rows(), w.columns(), multiply, decode / rows);
-    }
-
-    private static void int8Row(Kernels kernels, Int8Matrix w) {
-        float[] x = vector(w.columns());
-        float[] y = new float[w.rows()];
-        FloatBuffer panel = panel(PANEL_ROWS, w.columns());
-        double multiply = best(() -> kernels.multiply(w, x, y));
-        double decode = best(() -> kernels.decodeRows(w, 0, PANEL_ROWS, panel));
-        print(kernels, " int8", w.rows(), w.columns(), multiply, decode / PANEL_ROWS);
+        double multiply = best(() -> w.multiply(kernels, x, y));
+        double decode = best(() -> w.decodeRows(kernels, 0, rows, panel));
+        String name = code == null ? "int8" : code.name();
+        print(kernels, " " + name, w.rows(), w.columns(), multiply, decode / rows);
     }
 
     private static float[] vector(int columns) {
@@ -118,17 +107,5 @@ public final class KernelsBenchmark {
             now = end;
         }
         return best;
-    }
-
-    private static PackedMatrix randomWords(int rows, int columns) {
-        PackedMatrix w = PackedMatrix.allocate(rows, columns, 1);
-        Random random = new Random(1);
-        for (int i = 0; i < w.words().capacity(); i++) {
-            w.words().put(i, random.nextInt());
-        }
-        for (int i = 0; i < w.betas().capacity(); i++) {
-            w.betas().put(i, random.nextInt());
-        }
-        return w;
     }
 }

@@ -1,161 +1,179 @@
 package ai.djl.nestquant.kernels;
 
-import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
-/** What every implementation of {@link Kernels} owes, measured by the scalar decoder. */
+/** What every implementation of {@link Kernels} owes, to the bit, by the scalar decoder. */
 public abstract class KernelsContract {
-    /** {@link Kernels#multiply}: x is rounded by at most this part of its largest entry. */
-    private static final double ROUNDING_OF_X = 0x1p-24;
-
-    /** One rounding of y to float. */
-    private static final double ROUNDING_OF_Y = 0x1p-24;
-
     private static final long SEED = 20250211;
 
     /** Returns the kernels under test. */
     protected abstract Kernels kernels(int threads);
 
-    /** Sizes at the boundaries of tiles, lanes and chunks. */
+    /** The packed codes, and null for int8. */
+    @DataProvider
+    public Object[][] codes() {
+        PackedCode[] codes = PackedCode.values();
+        Object[][] all = new Object[codes.length + 1][1];
+        for (int i = 0; i < codes.length; i++) {
+            all[i][0] = codes[i];
+        }
+        return all;
+    }
+
+    /** Codes, and sizes at the boundaries of tiles, lanes and chunks. */
     @DataProvider
     public Object[][] sizes() {
-        int[] rows = {1, 15, 16, 17, 64, 172};
-        int[] columns = {8, 16, 64, 176, 576, 1536};
-        Object[][] sizes = new Object[rows.length * columns.length][];
-        for (int i = 0; i < sizes.length; i++) {
-            sizes[i] = new Object[] {rows[i / columns.length], columns[i % columns.length]};
+        List<Object[]> sizes = new ArrayList<>();
+        for (Object[] code : codes()) {
+            for (int rows : new int[] {1, 15, 16, 17, 64, 172}) {
+                for (int columns : new int[] {8, 16, 64, 176, 576, 1536, 2056}) {
+                    sizes.add(new Object[] {code[0], rows, columns});
+                }
+            }
         }
-        return sizes;
+        return sizes.toArray(new Object[0][]);
     }
 
     @Test(dataProvider = "sizes")
-    public void decodedRowsAreTheScalarDecodersTimesTheScale(int rows, int columns) {
-        PackedMatrix w = RandomMatrix.of(rows, columns, random(rows, columns));
+    public void decodedRowsAreTheScalarDecodersTimesTheScale(
+            PackedCode code, int rows, int columns) {
+        TestMatrix w = TestMatrix.of(code, rows, columns, random(rows, columns));
         float[] panel = new float[rows * columns];
-        kernels(2).decodeRows(w, 0, rows, panel);
+        w.decodeRows(kernels(2), 0, rows, FloatBuffer.wrap(panel));
         assertRows(w, 0, rows, FloatBuffer.wrap(panel));
     }
 
-    @Test
-    public void rangesOfRowsStartAndEndAnywhere() {
-        PackedMatrix w = RandomMatrix.of(100, 72, random(100, 72));
+    @Test(dataProvider = "codes")
+    public void rangesOfRowsStartAndEndAnywhere(PackedCode code) {
+        TestMatrix w = TestMatrix.of(code, 100, 72, random(100, 72));
         for (int[] range : new int[][] {{0, 1}, {3, 3}, {7, 16}, {15, 17}, {16, 32}, {31, 100}}) {
             int count = range[1] - range[0];
             float[] panel = new float[count * 72 + 1];
             Arrays.fill(panel, Float.NaN);
-            kernels(2).decodeRows(w, range[0], range[1], panel);
+            w.decodeRows(kernels(2), range[0], range[1], FloatBuffer.wrap(panel));
             assertRows(w, range[0], range[1], FloatBuffer.wrap(panel));
             Assert.assertEquals(panel[count * 72], Float.NaN);
         }
     }
 
-    @Test
-    public void directPanelsAreWrittenFromTheirPosition() {
-        PackedMatrix w = RandomMatrix.of(33, 40, random(33, 40));
+    @Test(dataProvider = "codes")
+    public void directPanelsAreWrittenFromTheirPosition(PackedCode code) {
+        TestMatrix w = TestMatrix.of(code, 33, 40, random(33, 40));
         FloatBuffer panel =
                 ByteBuffer.allocateDirect(4 * (33 * 40 + 5))
                         .order(ByteOrder.nativeOrder())
                         .asFloatBuffer();
         panel.position(5);
-        kernels(2).decodeRows(w, 0, 33, panel);
+        w.decodeRows(kernels(2), 0, 33, panel);
         Assert.assertEquals(panel.position(), 5);
         assertRows(w, 0, 33, panel.slice());
     }
 
     @Test(dataProvider = "sizes")
-    public void productsAreWithinTheRoundingOfX(int rows, int columns) {
+    public void productsAreExactSumsTimesTheScales(PackedCode code, int rows, int columns) {
         Random random = random(rows, columns);
-        PackedMatrix w = RandomMatrix.of(rows, columns, random);
-        for (double magnitude : new double[] {1, 1e-30, 1e30, 1e-44}) {
-            assertProduct(w, vector(columns, magnitude, random));
+        TestMatrix w = TestMatrix.of(code, rows, columns, random);
+        for (int tokens : new int[] {0, 1, 2, 7}) {
+            assertProduct(w, rows(tokens, columns, 8, random));
+            assertProduct(w, rows(tokens, columns, 16, random));
         }
     }
 
+    @Test(dataProvider = "codes")
+    public void manyTokensGiveTheSameProducts(PackedCode code) {
+        Random random = random(70, 264);
+        TestMatrix w = TestMatrix.of(code, 70, 264, random);
+        assertProduct(w, rows(133, 264, 8, random));
+        assertProduct(w, rows(64, 264, 16, random));
+    }
+
     @Test
-    public void oneEntryOfXGivesAColumn() {
-        PackedMatrix w = RandomMatrix.of(40, 64, random(40, 64));
-        byte[] q = new byte[64];
-        for (int c = 0; c < 64; c++) {
-            float[] x = new float[64];
-            x[c] = -1;
-            float[] y = new float[40];
-            kernels(2).multiply(w, x, y);
-            for (int r = 0; r < 40; r++) {
-                w.decodeRow(r, q);
-                Assert.assertEquals(y[r], -q[c] * w.rowScale(r), "row " + r + ", column " + c);
+    public void largestSumsDoNotOverflow() {
+        int columns = 1 << 16;
+        Int8Matrix w = Int8Matrix.allocate(16, columns);
+        float[] ones = new float[columns];
+        Arrays.fill(ones, 1);
+        for (int row = 0; row < 16; row++) {
+            w.encodeRow(row, ones, 0);
+        }
+        for (int integer : new int[] {127, -128}) {
+            byte[] x = new byte[columns];
+            Arrays.fill(x, (byte) integer);
+            assertProduct(TestMatrix.of(w), new Int8Rows(1, columns, x, null, new float[] {1}));
+            assertProduct(TestMatrix.of(w), new Int8Rows(1, columns, x, x, new float[] {1}));
+        }
+    }
+
+    @Test(dataProvider = "codes")
+    public void resultsDoNotDependOnTheNumberOfThreads(PackedCode code) {
+        Random random = random(200, 1000);
+        TestMatrix w = TestMatrix.of(code, 200, 1000, random);
+        for (int tokens : new int[] {1, 40}) {
+            Int8Rows x = rows(tokens, 1000, 16, random);
+            float[] one = new float[tokens * 200];
+            w.multiply(kernels(1), x, one);
+            for (int threads = 2; threads <= 5; threads++) {
+                float[] y = new float[tokens * 200];
+                Kernels kernels = kernels(threads);
+                Assert.assertEquals(kernels.threads(), threads);
+                w.multiply(kernels, x, y);
+                Assert.assertEquals(y, one, threads + " threads");
             }
         }
     }
 
-    @Test
-    public void zeroTimesAMatrixIsZero() {
-        float[] y = {1, 1, 1};
-        kernels(1).multiply(RandomMatrix.of(3, 16, random(3, 16)), new float[16], y);
-        Assert.assertEquals(y, new float[3]);
-    }
-
-    @Test
-    public void resultsDoNotDependOnTheNumberOfThreads() {
-        Random random = random(200, 1000);
-        PackedMatrix w = RandomMatrix.of(200, 1000, random);
-        float[] x = vector(1000, 1, random);
-        float[] one = new float[200];
-        kernels(1).multiply(w, x, one);
-        for (int threads = 2; threads <= 5; threads++) {
-            float[] y = new float[200];
-            Kernels kernels = kernels(threads);
-            Assert.assertEquals(kernels.threads(), threads);
-            kernels.multiply(w, x, y);
-            Assert.assertEquals(y, one, threads + " threads");
-        }
-    }
-
-    @Test
-    public void lengthsThatDoNotFitAreRefused() {
-        PackedMatrix w = RandomMatrix.of(16, 24, random(16, 24));
+    @Test(dataProvider = "codes")
+    public void lengthsThatDoNotFitAreRefused(PackedCode code) {
+        TestMatrix w = TestMatrix.of(code, 16, 24, random(16, 24));
         Kernels k = kernels(1);
-        assertRefused(() -> k.multiply(w, new float[23], new float[16]), "23", "24");
-        assertRefused(() -> k.multiply(w, new float[24], new float[17]), "17", "16");
-        assertRefused(() -> k.decodeRows(w, 0, 17, new float[17 * 24]), "17", "16");
-        assertRefused(() -> k.decodeRows(w, -1, 2, new float[3 * 24]), "-1", "16");
-        assertRefused(() -> k.decodeRows(w, 0, 2, new float[47]), "48", "47");
-        float[] x = new float[24];
-        x[3] = Float.NaN;
-        assertRefused(() -> k.multiply(w, x, new float[16]), "not finite", "x[3] = NaN");
+        Random random = random(1, 1);
+        assertRefused(
+                () -> w.multiply(k, rows(1, 16, 8, random), new float[16]), "16 entries", "24");
+        assertRefused(() -> w.multiply(k, rows(1, 24, 8, random), new float[17]), "17", "16");
+        assertRefused(() -> w.multiply(k, rows(2, 24, 8, random), new float[16]), "16", "32");
+        assertRefused(() -> w.decodeRows(k, 0, 17, FloatBuffer.allocate(17 * 24)), "17", "16");
+        assertRefused(() -> w.decodeRows(k, -1, 2, FloatBuffer.allocate(3 * 24)), "-1", "16");
+        assertRefused(() -> w.decodeRows(k, 0, 2, FloatBuffer.allocate(47)), "48", "47");
     }
 
-    private void assertProduct(PackedMatrix w, float[] x) {
-        float[] y = new float[w.rows()];
-        kernels(2).multiply(w, x, y);
-        double largest = 0;
-        for (float v : x) {
-            largest = Math.max(largest, Math.abs(v));
-        }
+    private void assertProduct(TestMatrix w, Int8Rows x) {
+        float[] y = new float[x.rows() * w.rows()];
+        w.multiply(kernels(2), x, y);
         byte[] q = new byte[w.columns()];
         for (int row = 0; row < w.rows(); row++) {
             w.decodeRow(row, q);
-            double product = 0;
-            double sizes = 0;
-            for (int c = 0; c < q.length; c++) {
-                product += (double) q[c] * x[c];
-                sizes += Math.abs(q[c]);
+            for (int t = 0; t < x.rows(); t++) {
+                long sum = 0;
+                for (int c = 0; c < q.length; c++) {
+                    int at = t * q.length + c;
+                    sum +=
+                            q[c]
+                                    * (x.low() == null
+                                            ? x.high()[at]
+                                            : 256L * x.high()[at] + x.low()[at]);
+                }
+                float expected = (float) (sum * ((double) w.rowScale(row) * x.scales()[t]));
+                if (y[t * w.rows() + row] != expected) {
+                    String where = w + ", row " + row + " of " + w.rows() + ", token " + t;
+                    Assert.assertEquals(y[t * w.rows() + row], expected, where);
+                }
             }
-            double scale = w.rowScale(row);
-            double bound = ROUNDING_OF_X * largest * scale * sizes;
-            bound += ROUNDING_OF_Y * Math.abs(product * scale) + Float.MIN_VALUE;
-            String where = w + ", row " + row + ", bound " + bound;
-            Assert.assertEquals(y[row], product * scale, bound, where);
         }
     }
 
-    private static void assertRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+    private static void assertRows(TestMatrix w, int from, int to, FloatBuffer panel) {
         byte[] q = new byte[w.columns()];
         for (int row = from; row < to; row++) {
             w.decodeRow(row, q);
@@ -176,14 +194,19 @@ public abstract class KernelsContract {
         }
     }
 
-    /** Gaussian with a few giants, as activations are. */
-    private static float[] vector(int columns, double magnitude, Random random) {
-        float[] x = new float[columns];
-        for (int c = 0; c < columns; c++) {
-            double giant = random.nextInt(100) == 0 ? 50 : 1;
-            x[c] = (float) (random.nextGaussian() * magnitude * giant);
+    /** Any integers, the extremes among them. */
+    private static Int8Rows rows(int rows, int columns, int bits, Random random) {
+        byte[] high = new byte[rows * columns];
+        byte[] low = bits == 8 ? null : new byte[rows * columns];
+        random.nextBytes(high);
+        if (low != null) {
+            random.nextBytes(low);
         }
-        return x;
+        float[] scales = new float[rows];
+        for (int row = 0; row < rows; row++) {
+            scales[row] = (float) Math.exp(10 * random.nextGaussian());
+        }
+        return new Int8Rows(rows, columns, high, low, scales);
     }
 
     private static Random random(int rows, int columns) {

@@ -1,8 +1,8 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.ByteBuffer;
-import java.nio.IntBuffer;
 import java.util.Random;
 
 /** Packed matrices of random words: every word is a coset, most of them nothing a model has. */
@@ -10,25 +10,16 @@ final class RandomMatrix {
     private RandomMatrix() {}
 
     /** Returns a matrix with many ties and zero words among its words. */
-    static PackedMatrix of(int rows, int columns, Random random) {
-        PackedMatrix w = PackedMatrix.allocate(rows, columns, 0.01f + random.nextFloat());
-        IntBuffer words = w.words();
-        IntBuffer betas = w.betas();
+    static PackedMatrix of(PackedCode code, int rows, int columns, Random random) {
+        PackedMatrix w = PackedMatrix.allocate(code, rows, columns, 0.01f + random.nextFloat());
         ByteBuffer scales = w.rowScales();
-        byte[] decoded = new byte[columns];
+        int[] y = new int[8];
         for (int row = 0; row < rows; row++) {
             scales.put(row, (byte) random.nextInt());
             for (int block = 0; block < w.blocks(); block++) {
-                words.put(w.wordIndex(row, block), word(random));
-            }
-            w.decodeRow(row, decoded);
-            for (int block = 0; block < w.blocks(); block++) {
-                int index = random.nextInt(4);
-                if (fits(decoded, block, index)) {
-                    int at = w.betaIndex(row / PackedMatrix.TILE_ROWS, block);
-                    int shift = 2 * (row % PackedMatrix.TILE_ROWS);
-                    betas.put(at, betas.get(at) | index << shift);
-                }
+                int word = word(random);
+                code.leader(code.width() == 4 ? word : word & 0x77777777, y);
+                w.put(row, block, y, index(code, y, random));
             }
         }
         return w;
@@ -52,14 +43,14 @@ final class RandomMatrix {
         }
     }
 
-    /** Whether the step keeps a block, decoded with the first step, within int8. */
-    private static boolean fits(byte[] decoded, int block, int index) {
-        for (int i = 8 * block; i < 8 * block + 8; i++) {
-            int y = decoded[i] / PackedMatrix.LADDER.step(0);
-            if (Math.abs(y * PackedMatrix.LADDER.step(index)) > Byte.MAX_VALUE) {
-                return false;
+    /** A random step that keeps the block within int8. */
+    private static int index(PackedCode code, int[] y, Random random) {
+        int index = random.nextInt(code.ladder().size());
+        for (int coordinate : y) {
+            if (Math.abs(coordinate * code.ladder().step(index)) > Byte.MAX_VALUE) {
+                return 0;
             }
         }
-        return true;
+        return index;
     }
 }
