@@ -110,7 +110,7 @@ public final class Main {
     private static int failed(Streams streams, Throwable e, String... args) {
         streams.err().println(NAME + ": " + ErrorMessage.of(e));
         for (String arg : args) {
-            if (arg.equals(ModelCommand.VERBOSE)) {
+            if (arg.equals(ReportCommand.VERBOSE)) {
                 e.printStackTrace(streams.err());
             }
         }
