@@ -24,6 +24,7 @@ import picocli.CommandLine.ParameterException;
             GenerateCommand.class,
             PerplexityCommand.class,
             EvaluateCommand.class,
+            CompareCommand.class,
             InfoCommand.class,
             StudyCommand.class
         },

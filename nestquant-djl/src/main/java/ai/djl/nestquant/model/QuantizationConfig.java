@@ -84,8 +84,12 @@ public record QuantizationConfig(
 
         private static final String ROTATED = "_ROTATED";
 
-        /** Tells whether the code stands in for the product's in floats. */
-        boolean simulated() {
+        /**
+         * Tells whether the code stands in for the product's in floats.
+         *
+         * @return true but for the codes that the product runs on
+         */
+        public boolean simulated() {
             return ordinal() >= INT4.ordinal();
         }
 

@@ -9,6 +9,7 @@ import ai.djl.nestquant.engine.NestQuantEngine;
 import ai.djl.nestquant.engine.Tokenizers;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.model.CausalLm;
+import ai.djl.nestquant.model.CodedLayer;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.model.WeightSummary;
 import ai.djl.repository.zoo.Criteria;
@@ -112,6 +113,16 @@ public final class LanguageModel implements AutoCloseable {
         return block.config().maxPositions();
     }
 
+    /** Lists the coded Linear blocks. */
+    List<CodedLayer> codedLayers() {
+        return CodedLayer.of(block);
+    }
+
+    /** Returns the bits that an entry of a key or value takes, or would take if simulated. */
+    double cacheBitsPerEntry() {
+        return block.cacheBitsPerEntry();
+    }
+
     /** Returns the number of tokens that there are. */
     int vocabularySize() {
         return block.config().vocabularySize();
@@ -202,10 +213,20 @@ public final class LanguageModel implements AutoCloseable {
     /** Scores windows against the logits of a reference with the same vocabulary, or null. */
     PerplexityReport score(
             TokenWindows windows, int batch, WindowLogits reference, IntConsumer onWindow) {
+        return score(windows, batch, this::logits, reference, onWindow);
+    }
+
+    /** Scores windows whose logits come from the model through a function. */
+    PerplexityReport score(
+            TokenWindows windows,
+            int batch,
+            WindowLogits own,
+            WindowLogits reference,
+            IntConsumer onWindow) {
         long start = System.nanoTime();
         TextScore score;
         try (NDManager manager = newManager()) {
-            score = new Perplexity(manager, this::logits, reference, batch).of(windows, onWindow);
+            score = new Perplexity(manager, own, reference, batch).of(windows, onWindow);
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         return new PerplexityReport(
