@@ -12,12 +12,67 @@
  */
 namespace nq {
 
+/** Never a function of its own, so that no level takes another's. */
+#define NQ_MEMBER __attribute__((always_inline)) inline
+
+/** What the words of a matrix mean; the ordinals of codec.PackedCode, and int8. */
+enum Code { E8_16, D8_16, E8_8, D8_8, INT8 };
+
+/** A coded matrix, codec.PackedMatrix or codec.Int8Matrix, in tiles of 16 rows; not owned. */
+struct Matrix {
+    Code code;
+    int rows;
+    int columns;
+
+    /** Words, [tiles][ints per row][16]. */
+    const std::int32_t* words;
+
+    /** Index bits, [tiles][blocks]; null for int8. */
+    const std::int32_t* betas;
+
+    /** The floats that rows' integers are multiplied by, [rows], of an int8 matrix. */
+    const float* rowScales;
+
+    /** Of other matrices, scale(row) = tensorScale · powers[exponents[row]]; powers [256]. */
+    const std::uint8_t* exponents;
+    const float* powers;
+    float tensorScale;
+
+    NQ_MEMBER float rowScale(int row) const {
+        return code == INT8 ? rowScales[row] : tensorScale * powers[exponents[row]];
+    }
+    NQ_MEMBER int tiles() const { return (rows + 15) / 16; }
+    NQ_MEMBER int blocks() const { return columns / 8; }
+    NQ_MEMBER int intsPerRow() const {
+        return code == INT8 ? columns / 4 : code <= D8_16 ? blocks() : (blocks() + 3) / 4 * 3;
+    }
+};
+
+/** Rows of integers with a scale each, codec.Int8Rows; not owned. */
+struct Rows {
+    int rows;
+    int columns;
+
+    /** Integers, or their upper bytes, [rows][columns]. */
+    const std::int8_t* high;
+
+    /** Lower bytes, or null. */
+    const std::int8_t* low;
+    const float* scales;
+};
+
 /** The functions of one level. All levels give the same results, bit for bit. */
 struct Level {
     const char* name;
 
-    /** Σ a[i]·b[i], int8 [n]. */
-    std::int32_t (*dot)(const std::int8_t* a, const std::int8_t* b, int n);
+    /** Tiles from..to of y = W·x, y [x.rows][w.rows]; scratch from scratchBytes. */
+    void (*multiply)(const Matrix& w, const Rows& x, int from, int to, float* y, void* scratch);
+
+    /** Bytes of scratch that multiply needs, 64-byte aligned. */
+    std::int64_t (*scratchBytes)(const Matrix& w, const Rows& x);
+
+    /** Rows from..to as floats, [to - from][columns]; the tiles must lie within scratch. */
+    void (*decodeRows)(const Matrix& w, int from, int to, float* panel, void* scratch);
 };
 
 namespace avx512 {

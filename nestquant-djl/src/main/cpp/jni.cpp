@@ -3,6 +3,7 @@
 #include <new>
 
 #include "context.h"
+#include "jobs.h"
 
 /** The only source that knows of Java: arguments have been checked there, here they are passed on. */
 
@@ -57,10 +58,41 @@ NQ_JNI(jlong, NativeKernels_sumOfParts)(JNIEnv*, jclass, jlong handle, jint part
     return job.sum.load();
 }
 
-/** Returns Σ a[i]·b[i] of two direct buffers: for tests. */
-NQ_JNI(jint, NativeKernels_dot)(JNIEnv* env, jclass, jlong handle, jobject a, jobject b, jint n) {
-    return context(handle).level->dot(
-        static_cast<const std::int8_t*>(env->GetDirectBufferAddress(a)),
-        static_cast<const std::int8_t*>(env->GetDirectBufferAddress(b)),
-        n);
+/** Sets the 256 powers 2^(-e/12) of row scales, for all contexts. */
+NQ_JNI(void, NativeKernels_setPowers)(JNIEnv* env, jclass, jfloatArray powers) {
+    env->GetFloatArrayRegion(powers, 0, 256, nq::rowScalePowers);
+}
+
+/** Returns the address of a direct buffer's first element. */
+NQ_JNI(jlong, NativeKernels_address)(JNIEnv* env, jclass, jobject buffer) {
+    return reinterpret_cast<jlong>(env->GetDirectBufferAddress(buffer));
+}
+
+/** y = W·x; y [x.rows][w.rows]. */
+NQ_JNI(void, NativeKernels_multiply)
+(JNIEnv* env, jclass, jlong handle, jint code, jint rows, jint columns, jlong words, jlong betas,
+ jlong scales, jfloat tensorScale, jint vectors, jbyteArray high, jbyteArray low, jfloatArray xScales,
+ jfloatArray result) {
+    nq::Matrix w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
+    void* h = env->GetPrimitiveArrayCritical(high, nullptr);
+    void* l = low == nullptr ? nullptr : env->GetPrimitiveArrayCritical(low, nullptr);
+    void* s = env->GetPrimitiveArrayCritical(xScales, nullptr);
+    void* y = env->GetPrimitiveArrayCritical(result, nullptr);
+    nq::Rows x = {vectors, columns, static_cast<const std::int8_t*>(h),
+                  static_cast<const std::int8_t*>(l), static_cast<const float*>(s)};
+    nq::multiply(context(handle), w, x, static_cast<float*>(y));
+    env->ReleasePrimitiveArrayCritical(result, y, 0);
+    env->ReleasePrimitiveArrayCritical(xScales, s, JNI_ABORT);
+    if (low != nullptr) {
+        env->ReleasePrimitiveArrayCritical(low, l, JNI_ABORT);
+    }
+    env->ReleasePrimitiveArrayCritical(high, h, JNI_ABORT);
+}
+
+/** Rows from..to as floats. */
+NQ_JNI(void, NativeKernels_decodeRows)
+(JNIEnv*, jclass, jlong handle, jint code, jint rows, jint columns, jlong words, jlong betas,
+ jlong scales, jfloat tensorScale, jint from, jint to, jlong panel) {
+    nq::Matrix w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
+    nq::decodeRows(context(handle), w, from, to, reinterpret_cast<float*>(panel));
 }

@@ -233,6 +233,11 @@ public final class PackedMatrix {
         return "PackedMatrix[" + code + ", " + rows + " x " + columns + "]";
     }
 
+    /** Returns the powers {@code 2^(−e/12)}, float [256], a copy. */
+    public static float[] powers() {
+        return SCALES.clone();
+    }
+
     /** Returns {@code tensorScale · 2^(−exponent/12)} for an exponent of 0 to 255. */
     static float rowScale(float tensorScale, int exponent) {
         return tensorScale * SCALES[exponent];

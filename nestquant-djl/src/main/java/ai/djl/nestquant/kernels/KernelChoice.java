@@ -66,4 +66,11 @@ final class KernelChoice {
         }
         return cores.size();
     }
+
+    /** Starts the threads of {@link Kernels#best} when they are first asked for. */
+    static final class Shared {
+        static final Kernels KERNELS = make(System.getProperty(PROPERTY), cores());
+
+        private Shared() {}
+    }
 }

@@ -22,7 +22,7 @@ public interface Kernels {
      * @return the shared kernels, on as many threads as there are processors until told otherwise
      */
     static Kernels best() {
-        return PortableKernels.Shared.KERNELS;
+        return KernelChoice.Shared.KERNELS;
     }
 
     /** Returns the name under which benchmarks and the command line report these kernels. */

@@ -2,11 +2,15 @@ package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.nio.Buffer;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.function.LongConsumer;
 
 /**
  * Kernels in C++ for one level of instruction set; their threads are their own.
@@ -16,7 +20,15 @@ import java.nio.FloatBuffer;
 public final class NativeKernels implements Kernels, AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
 
-    private final Kernels portable;
+    /** The ordinal of int8 matrices, after those of PackedCode; see common.h. */
+    private static final int INT8 = PackedCode.values().length;
+
+    static {
+        if (NativeLibrary.problem() == null) {
+            setPowers(PackedMatrix.powers());
+        }
+    }
+
     private final Context context;
     private final Cleaner.Cleanable cleanable;
     private final String name;
@@ -34,7 +46,6 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         if (NativeLibrary.problem() != null) {
             throw new IllegalStateException(NativeLibrary.problem());
         }
-        portable = new PortableKernels(1);
         long handle = open(level);
         if (handle == 0) {
             throw new IllegalStateException(
@@ -75,27 +86,129 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         } finally {
             Reference.reachabilityFence(this);
         }
-        portable.setThreads(threads);
     }
 
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
-        portable.multiply(w, x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y);
+        run(
+                w,
+                handle ->
+                        multiply(
+                                handle,
+                                w.code().ordinal(),
+                                w.rows(),
+                                w.columns(),
+                                address(w.words()),
+                                address(w.betas()),
+                                address(w.rowScales()),
+                                w.tensorScale(),
+                                x.rows(),
+                                x.high(),
+                                x.low(),
+                                x.scales(),
+                                y));
     }
 
     @Override
     public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
-        portable.decodeRows(w, from, to, panel);
+        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
+        decode(
+                panel,
+                (to - from) * w.columns(),
+                w,
+                (handle, floats) ->
+                        decodeRows(
+                                handle,
+                                w.code().ordinal(),
+                                w.rows(),
+                                w.columns(),
+                                address(w.words()),
+                                address(w.betas()),
+                                address(w.rowScales()),
+                                w.tensorScale(),
+                                from,
+                                to,
+                                floats));
     }
 
     @Override
     public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        portable.multiply(w, x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y);
+        run(
+                w,
+                handle ->
+                        multiply(
+                                handle,
+                                INT8,
+                                w.rows(),
+                                w.columns(),
+                                address(w.words()),
+                                0,
+                                address(w.rowScales()),
+                                1,
+                                x.rows(),
+                                x.high(),
+                                x.low(),
+                                x.scales(),
+                                y));
     }
 
     @Override
     public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
-        portable.decodeRows(w, from, to, panel);
+        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
+        decode(
+                panel,
+                (to - from) * w.columns(),
+                w,
+                (handle, floats) ->
+                        decodeRows(
+                                handle,
+                                INT8,
+                                w.rows(),
+                                w.columns(),
+                                address(w.words()),
+                                0,
+                                address(w.rowScales()),
+                                1,
+                                from,
+                                to,
+                                floats));
+    }
+
+    /** Decodes to the panel itself if C++ can reach it, otherwise to a direct copy. */
+    private void decode(FloatBuffer panel, int count, Object matrix, PanelCall call) {
+        if (count == 0) {
+            return;
+        }
+        FloatBuffer target = panel.slice();
+        boolean shared = panel.isDirect() && panel.order() == ByteOrder.nativeOrder();
+        if (!shared) {
+            target =
+                    ByteBuffer.allocateDirect(Math.multiplyExact(count, Float.BYTES))
+                            .order(ByteOrder.nativeOrder())
+                            .asFloatBuffer();
+        }
+        long floats = address(target);
+        run(matrix, handle -> call.run(handle, floats));
+        if (!shared) {
+            panel.slice().put(target);
+        }
+        Reference.reachabilityFence(target);
+    }
+
+    private interface PanelCall {
+        void run(long handle, long panel);
+    }
+
+    /** Calls C++ while neither these kernels nor the buffers' owner can be collected. */
+    private void run(Object owner, LongConsumer call) {
+        try {
+            call.accept(context.handle());
+        } finally {
+            Reference.reachabilityFence(owner);
+            Reference.reachabilityFence(this);
+        }
     }
 
     /** Returns 1 + 2 + … + parts, each added by whichever thread takes it: for tests. */
@@ -107,20 +220,10 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         }
     }
 
-    /** Returns {@code Σ a[i]·b[i]} over all bytes of two direct buffers. */
-    int dot(ByteBuffer a, ByteBuffer b) {
-        try {
-            return dot(context.handle(), a, b, a.capacity());
-        } finally {
-            Reference.reachabilityFence(this);
-        }
-    }
-
     /** Stops the threads; later calls throw {@link IllegalStateException}. */
     @Override
     public void close() {
         cleanable.clean();
-        portable.setThreads(1);
     }
 
     /** What C++ owns; apart from the kernels, so that it can be freed when they are garbage. */
@@ -159,5 +262,35 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     private static native long sumOfParts(long context, int parts);
 
-    private static native int dot(long context, ByteBuffer a, ByteBuffer b, int n);
+    private static native void setPowers(float[] powers);
+
+    private static native long address(Buffer buffer);
+
+    private static native void multiply(
+            long context,
+            int code,
+            int rows,
+            int columns,
+            long words,
+            long betas,
+            long scales,
+            float tensorScale,
+            int vectors,
+            byte[] high,
+            byte[] low,
+            float[] xScales,
+            float[] y);
+
+    private static native void decodeRows(
+            long context,
+            int code,
+            int rows,
+            int columns,
+            long words,
+            long betas,
+            long scales,
+            float tensorScale,
+            int from,
+            int to,
+            long panel);
 }

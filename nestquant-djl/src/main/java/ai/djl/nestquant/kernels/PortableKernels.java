@@ -111,13 +111,4 @@ public final class PortableKernels implements Kernels {
         int wanted = Math.max(threads, Math.min(PARTS * threads, tiles / PART_TILES));
         return threads == 1 ? 1 : Math.min(tiles, wanted);
     }
-
-    /** Starts the threads of {@link Kernels#best} when they are first asked for. */
-    static final class Shared {
-        static final Kernels KERNELS =
-                new PortableKernels(
-                        Math.min(Runtime.getRuntime().availableProcessors(), MAX_THREADS));
-
-        private Shared() {}
-    }
 }

@@ -1,0 +1,357 @@
+#include "product.h"
+
+#include "leader.h"
+
+namespace nq {
+namespace NQ_LEVEL {
+namespace {
+
+/** Tiles multiplied at once: what x brings along is loaded once for them. */
+constexpr int STEP_TILES = 4;
+
+/** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
+constexpr int STEP_VECTORS = 2;
+
+/** Columns whose products, 8·127·128 each, an int32 can sum. */
+constexpr int STEP_COLUMNS = 16384;
+
+/** Vectors that share a pass over a panel: with PANEL_TILES as many sums as there are registers. */
+constexpr int PANEL_VECTORS = NQ_VNNI ? 6 : 2;
+constexpr int PANEL_TILES = NQ_VNNI ? 4 : 1;
+
+/** y from a row's sum and, where x has 16 bits, that of its lower bytes. */
+NQ_INLINE float scaled(const Rows& x, std::int32_t high, std::int32_t low, float row, float scale) {
+    double sum = x.low == nullptr ? high : 256.0 * high + low;
+    return static_cast<float>(sum * (static_cast<double>(row) * scale));
+}
+
+/** What unsigned bytes of a code's leaders exceed them by. */
+template <typename C>
+constexpr int offsetOf() {
+    return 128 >> C::Leader::SHRINK;
+}
+
+/** Σ of eight bytes times -offset. */
+NQ_INLINE std::int32_t correction(const std::int8_t* x, int offset) {
+    std::int32_t sum = 0;
+    for (int j = 0; j < 8; j++) {
+        sum += x[j];
+    }
+    return -offset * sum;
+}
+
+/** Adds the products of N tiles' group with x; corrections [blocks]. */
+template <typename C, int N, bool TWO>
+NQ_INLINE void stepGroup(const Matrix& w, const std::int32_t* const* words,
+                         const std::int32_t* const* betas, int group, int count,
+                         const std::int8_t* const* x, const std::int32_t* const* corrections,
+                         Lanes (*sums)[2]) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) {
+        const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
+        __builtin_prefetch(at + 16 * C::INTS * ROWS);
+        if (C::INTS > 1) {
+            __builtin_prefetch(at + 17 * C::INTS * ROWS);
+            __builtin_prefetch(at + 18 * C::INTS * ROWS);
+        }
+        Block blocks[C::GROUP];
+        C::decode(at, blocks);
+#pragma GCC unroll 4
+        for (int i = 0; i < C::GROUP; i++) {
+            int block = group * C::GROUP + i;
+            if (C::GROUP > 1 && i >= count) {
+                break;
+            }
+            Lanes m = steps<typename C::Leader>(betas[n][block], blocks[i].spare);
+            for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
+                Lanes dot = all(corrections[plane][block]);
+                dot = addProducts(dot, blocks[i].low, fourBytes(x[plane] + 8 * block));
+                dot = addProducts(dot, blocks[i].high, fourBytes(x[plane] + 8 * block + 4));
+                sums[n][plane] += m * dot;
+            }
+        }
+    }
+    (void)w;
+}
+
+/** y of N tiles for one vector x, straight from the codes. */
+template <typename C, int N, bool TWO>
+void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
+               const std::int32_t* corrections, float* y) {
+    int blocks = w.blocks();
+    int groups = (blocks + C::GROUP - 1) / C::GROUP;
+    int ints = w.intsPerRow() * ROWS;
+    const std::int32_t* words[N];
+    const std::int32_t* betas[N];
+    for (int n = 0; n < N; n++) {
+        words[n] = w.words + static_cast<std::int64_t>(tile + n) * ints;
+        betas[n] = w.betas + static_cast<std::int64_t>(tile + n) * blocks;
+    }
+    const std::int8_t* planes[2] = {x.high + static_cast<std::int64_t>(vector) * x.columns,
+                                    TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
+                                        : nullptr};
+    const std::int32_t* starts[2] = {corrections, corrections + blocks};
+    Lanes totals[N][2] = {};
+    constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
+    for (int first = 0; first < groups; first += CHUNK) {
+        int end = first + CHUNK < groups ? first + CHUNK : groups;
+        Lanes sums[N][2] = {};
+        // the last group may be short; the loop for whole ones has no branches
+        int whole = end * C::GROUP <= blocks ? end : end - 1;
+        for (int group = first; group < whole; group++) {
+            stepGroup<C, N, TWO>(w, words, betas, group, C::GROUP, planes, starts, sums);
+        }
+        if (whole < end) {
+            stepGroup<C, N, TWO>(
+                w, words, betas, whole, blocks - whole * C::GROUP, planes, starts, sums);
+        }
+        for (int n = 0; n < N; n++) {
+            for (int plane = 0; plane < 2; plane++) {
+                totals[n][plane] += sums[n][plane] >> C::SHIFT;
+            }
+        }
+    }
+    for (int n = 0; n < N; n++) {
+        std::int32_t high[ROWS], low[ROWS];
+        store(high, totals[n][0]);
+        store(low, totals[n][1]);
+        for (int i = 0; i < ROWS; i++) {
+            int row = (tile + n) * ROWS + i;
+            if (row < w.rows) {
+                y[row] = scaled(x, high[i], low[i], w.rowScale(row), x.scales[vector]);
+            }
+        }
+    }
+}
+
+/** y of tiles for one vector; scratch holds 2·blocks ints. */
+template <typename C, bool TWO>
+void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y, void* scratch) {
+    std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
+    int blocks = w.blocks();
+    for (int b = 0; b < blocks; b++) {
+        std::int64_t at = static_cast<std::int64_t>(vector) * x.columns + 8 * b;
+        corrections[b] = correction(x.high + at, offsetOf<C>());
+        if (TWO) {
+            corrections[blocks + b] = correction(x.low + at, offsetOf<C>());
+        }
+    }
+    int tile = from;
+    for (; tile + STEP_TILES <= to; tile += STEP_TILES) {
+        stepTiles<C, STEP_TILES, TWO>(w, x, vector, tile, corrections, y);
+    }
+    for (; tile < to; tile++) {
+        stepTiles<C, 1, TWO>(w, x, vector, tile, corrections, y);
+    }
+}
+
+/** m·y of every byte, from unsigned bytes of leaders. */
+template <typename C>
+NQ_INLINE Lanes integers(Lanes leaders, Lanes m) {
+    constexpr std::int16_t OFFSET = 128 >> C::Leader::SHRINK;
+    Shorts steps = (Shorts)(m | (m << 16));
+    Shorts even = (Shorts)(leaders & 0x00FF00FF) - OFFSET;
+    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - OFFSET;
+    even = (even * steps) >> C::SHIFT;
+    odd = (odd * steps) >> C::SHIFT;
+    return ((Lanes)even & 0x00FF00FF) | ((Lanes)odd << 8 & (std::int32_t)0xFF00FF00);
+}
+
+/** Decodes a tile to int8, laid out as codec.Int8Matrix does: [columns/4][16 rows][4 columns]. */
+template <typename C>
+void decodeTile(const Matrix& w, int tile, std::int32_t* panel) {
+    int blocks = w.blocks();
+    const std::int32_t* words =
+        w.words + static_cast<std::int64_t>(tile) * w.intsPerRow() * ROWS;
+    const std::int32_t* betas = w.betas + static_cast<std::int64_t>(tile) * blocks;
+    for (int first = 0; first < blocks; first += C::GROUP) {
+        Block decoded[C::GROUP];
+        C::decode(words + first / C::GROUP * (C::INTS * ROWS), decoded);
+        for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
+            Lanes m = steps<typename C::Leader>(betas[first + i], decoded[i].spare);
+            store(panel + (first + i) * 2 * ROWS, integers<C>(decoded[i].low, m));
+            store(panel + ((first + i) * 2 + 1) * ROWS, integers<C>(decoded[i].high, m));
+        }
+    }
+}
+
+void decodeTile(const Matrix& w, int tile, std::int32_t* panel) {
+    switch (w.code) {
+        case E8_16: decodeTile<FourBits<Gosset>>(w, tile, panel); break;
+        case D8_16: decodeTile<FourBits<Dual>>(w, tile, panel); break;
+        case E8_8: decodeTile<ThreeBits<Gosset>>(w, tile, panel); break;
+        case D8_8: decodeTile<ThreeBits<Dual>>(w, tile, panel); break;
+        case INT8: break;
+    }
+}
+
+/** Sums of V vectors with N tiles of a panel; sums [V][N] from the vectors' corrections on. */
+template <int V, int N>
+NQ_INLINE void panelSums(const std::int32_t* const* tiles, int groups,
+                         const std::int8_t* const* x, Lanes (*sums)[N]) {
+    for (int g = 0; g < groups; g++) {
+        Lanes w[N];
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) {
+            w[n] = load(tiles[n] + g * ROWS);
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < V; v++) {
+            Lanes entries = fourBytes(x[v] + 4 * g);
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++) {
+                sums[v][n] = addSignedProducts(sums[v][n], w[n], entries);
+            }
+        }
+    }
+}
+
+/** y of V vectors for N tiles of a panel. */
+template <int V, int N>
+void panelBlock(const Matrix& w, const Rows& x, int vector, int tile,
+                const std::int32_t* const* tiles, const std::int32_t* corrections, float* y) {
+    Lanes sums[2][V][N] = {};
+    const std::int8_t* planes[2] = {x.high, x.low};
+    for (int plane = 0; plane < (x.low == nullptr ? 1 : 2); plane++) {
+        const std::int8_t* entries[V];
+        Lanes totals[V][N];
+        for (int v = 0; v < V; v++) {
+            entries[v] = planes[plane] + static_cast<std::int64_t>(vector + v) * x.columns;
+            for (int n = 0; n < N; n++) {
+                totals[v][n] = all(corrections[plane * x.rows + vector + v]);
+            }
+        }
+        panelSums<V, N>(tiles, w.columns / 4, entries, totals);
+        std::memcpy(sums[plane], totals, sizeof totals);
+    }
+    for (int v = 0; v < V; v++) {
+        float* out = y + static_cast<std::int64_t>(vector + v) * w.rows;
+        for (int n = 0; n < N; n++) {
+            std::int32_t high[ROWS], low[ROWS];
+            store(high, sums[0][v][n]);
+            store(low, sums[1][v][n]);
+            for (int i = 0; i < ROWS; i++) {
+                int row = (tile + n) * ROWS + i;
+                if (row < w.rows) {
+                    out[row] = scaled(x, high[i], low[i], w.rowScale(row), x.scales[vector + v]);
+                }
+            }
+        }
+    }
+}
+
+template <int N>
+void panelTiles(const Matrix& w, const Rows& x, int tile, const std::int32_t* const* tiles,
+                const std::int32_t* corrections, float* y) {
+    int vector = 0;
+    for (; vector + PANEL_VECTORS <= x.rows; vector += PANEL_VECTORS) {
+        panelBlock<PANEL_VECTORS, N>(w, x, vector, tile, tiles, corrections, y);
+    }
+    for (; vector < x.rows; vector++) {
+        panelBlock<1, N>(w, x, vector, tile, tiles, corrections, y);
+    }
+}
+
+std::int64_t correctionBytes(const Matrix& w, const Rows& x) {
+    std::int64_t ints = x.rows > w.blocks() ? x.rows : w.blocks();
+    return (2 * ints * 4 + 63) / 64 * 64;
+}
+
+/** y of tiles for all vectors: each tile is decoded once. */
+void panel(const Matrix& w, const Rows& x, int from, int to, float* y, void* scratch) {
+    std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
+    std::int32_t* decoded = reinterpret_cast<std::int32_t*>(
+        static_cast<char*>(scratch) + correctionBytes(w, x));
+    const std::int8_t* planes[2] = {x.high, x.low};
+    for (int plane = 0; plane < (x.low == nullptr ? 1 : 2); plane++) {
+        for (int v = 0; v < x.rows; v++) {
+            const std::int8_t* row = planes[plane] + static_cast<std::int64_t>(v) * x.columns;
+            std::int32_t sum = 0;
+            for (int c = 0; c < x.columns; c++) {
+                sum += row[c];
+            }
+            corrections[plane * x.rows + v] = -SIGNED_OFFSET * sum;
+        }
+    }
+    std::int64_t tileInts = static_cast<std::int64_t>(w.columns / 4) * ROWS;
+    for (int tile = from; tile < to; tile += PANEL_TILES) {
+        int count = to - tile < PANEL_TILES ? to - tile : PANEL_TILES;
+        const std::int32_t* tiles[PANEL_TILES];
+        for (int n = 0; n < count; n++) {
+            if (w.code == INT8) {
+                tiles[n] = w.words + (tile + n) * tileInts;
+            } else {
+                decodeTile(w, tile + n, decoded + n * tileInts);
+                tiles[n] = decoded + n * tileInts;
+            }
+        }
+        if (count == PANEL_TILES) {
+            panelTiles<PANEL_TILES>(w, x, tile, tiles, corrections, y);
+        } else {
+            for (int n = 0; n < count; n++) {
+                panelTiles<1>(w, x, tile + n, tiles + n, corrections, y);
+            }
+        }
+    }
+}
+
+template <bool TWO>
+void stepOf(const Matrix& w, const Rows& x, int vector, int from, int to, float* y, void* s) {
+    switch (w.code) {
+        case E8_16: step<FourBits<Gosset>, TWO>(w, x, vector, from, to, y, s); break;
+        case D8_16: step<FourBits<Dual>, TWO>(w, x, vector, from, to, y, s); break;
+        case E8_8: step<ThreeBits<Gosset>, TWO>(w, x, vector, from, to, y, s); break;
+        case D8_8: step<ThreeBits<Dual>, TWO>(w, x, vector, from, to, y, s); break;
+        case INT8: break;
+    }
+}
+
+}  // namespace
+
+void multiply(const Matrix& w, const Rows& x, int from, int to, float* y, void* scratch) {
+    if (x.rows > STEP_VECTORS || w.code == INT8) {
+        panel(w, x, from, to, y, scratch);
+        return;
+    }
+    for (int vector = 0; vector < x.rows; vector++) {
+        float* out = y + static_cast<std::int64_t>(vector) * w.rows;
+        if (x.low == nullptr) {
+            stepOf<false>(w, x, vector, from, to, out, scratch);
+        } else {
+            stepOf<true>(w, x, vector, from, to, out, scratch);
+        }
+    }
+}
+
+std::int64_t scratchBytes(const Matrix& w, const Rows& x) {
+    std::int64_t tile = w.code == INT8 ? 0 : static_cast<std::int64_t>(w.columns) * ROWS;
+    return correctionBytes(w, x) + PANEL_TILES * tile;
+}
+
+void decodeRows(const Matrix& w, int from, int to, float* panel, void* scratch) {
+    std::int32_t* decoded = static_cast<std::int32_t*>(scratch);
+    std::int64_t tileInts = static_cast<std::int64_t>(w.columns / 4) * ROWS;
+    for (int row = from; row < to;) {
+        int tile = row / ROWS;
+        const std::int8_t* entries;
+        if (w.code == INT8) {
+            entries = reinterpret_cast<const std::int8_t*>(w.words + tile * tileInts);
+        } else {
+            decodeTile(w, tile, decoded);
+            entries = reinterpret_cast<const std::int8_t*>(decoded);
+        }
+        for (; row < to && row / ROWS == tile; row++) {
+            const std::int8_t* lane = entries + row % ROWS * 4;
+            float scale = w.rowScale(row);
+            float* out = panel + static_cast<std::int64_t>(row - from) * w.columns;
+            for (int g = 0; g < w.columns / 4; g++) {
+                for (int j = 0; j < 4; j++) {
+                    out[4 * g + j] = scale * static_cast<float>(lane[4 * ROWS * g + j]);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace NQ_LEVEL
+}  // namespace nq
