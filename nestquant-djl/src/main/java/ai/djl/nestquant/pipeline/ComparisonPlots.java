@@ -51,6 +51,7 @@ final class ComparisonPlots {
     private static byte[] overBits(String regime, List<ComparisonRow> rows) throws IOException {
         XYChart kl = chart(regime + ": KL, nats per token", "bits per entry", WIDTH, false);
         XYChart perplexity = chart(regime + ": perplexity", "bits per entry", WIDTH + LEGEND, true);
+        kl.getStyler().setYAxisMin(0.0);
         for (ComparisonRow row : rows) {
             point(kl, row, ComparisonRow::klDivergence);
             point(perplexity, row, ComparisonRow::perplexity);
@@ -69,6 +70,7 @@ final class ComparisonPlots {
     static byte[] perLayer(ComparisonReport report) throws IOException {
         XYChart chart =
                 chart("Distortion per Linear block", "block, in order", 2 * WIDTH + LEGEND, true);
+        chart.getStyler().setYAxisMin(0.0);
         Map<List<Double>, String> lines = new LinkedHashMap<>();
         for (ComparisonRow row : report.rows()) {
             List<Double> errors = row.layers().stream().map(CodedLayer::distortion).toList();
@@ -97,7 +99,6 @@ final class ComparisonPlots {
                         .xAxisTitle(x)
                         .theme(Styler.ChartTheme.Matlab)
                         .build();
-        chart.getStyler().setYAxisLogarithmic(true);
         chart.getStyler().setLegendVisible(legend);
         chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
         return chart;
