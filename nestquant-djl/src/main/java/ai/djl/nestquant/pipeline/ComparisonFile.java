@@ -1,6 +1,5 @@
 package ai.djl.nestquant.pipeline;
 
-import com.google.gson.JsonParseException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -42,7 +41,7 @@ final class ComparisonFile {
         ComparisonReport report;
         try {
             report = ComparisonReport.ofJson(Files.readString(file));
-        } catch (JsonParseException | NullPointerException e) {
+        } catch (RuntimeException e) { // broken JSON, or a record refuses its parts
             throw new IOException(
                     file + " is no results file; delete it or give --results another name", e);
         }
