@@ -15,7 +15,7 @@ java_home=$3
 version=$4
 
 # compiled once; every other source is compiled once per level
-ONCE="jni isa jobs pool"
+ONCE="jni jni_encode isa jobs pack pool"
 
 say() { echo "nestquant native: $*"; }
 

@@ -12,6 +12,9 @@
  */
 namespace nq {
 
+struct LatticeCode;
+struct EncodedRow;
+
 /** Never a function of its own, so that no level takes another's. */
 #define NQ_MEMBER __attribute__((always_inline)) inline
 
@@ -73,6 +76,20 @@ struct Level {
 
     /** Rows from..to as floats, [to - from][columns]; the tiles must lie within scratch. */
     void (*decodeRows)(const Matrix& w, int from, int to, float* panel, void* scratch);
+
+    /**
+     * Encodes a row of `columns` entries at the best of the scales whose exponents are within
+     * `window` of the Gaussian one; floats of scratch from encodeScratch. Returns false if an entry
+     * is no number or beyond 1e15.
+     */
+    bool (*encodeRow)(
+        const LatticeCode& code,
+        float tensorScale,
+        int window,
+        const float* x,
+        int columns,
+        float* scratch,
+        EncodedRow& row);
 };
 
 namespace avx512 {

@@ -1,4 +1,5 @@
 #include "common.h"
+#include "encode.h"
 #include "product.h"
 
 #define NQ_TEXT(x) NQ_TEXT_OF(x)
@@ -7,7 +8,7 @@
 namespace nq {
 namespace NQ_LEVEL {
 
-const Level level = {NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows};
+const Level level = {NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq

@@ -10,7 +10,8 @@ import ai.djl.nestquant.lattice.VoronoiCode;
  * (else it overloads); the policy picks among them. Where every β overloads, the block is shortened
  * until the largest β holds it, and counts as overloaded.
  *
- * <p>Holds scratch: one instance per thread.
+ * <p>This is the specification of a native twin: both compute in float, in the same order. Holds
+ * scratch: one instance per thread.
  */
 public final class BlockEncoder {
     // small steps find points near the cell's border; .96 to .98 differ by 0.2% in distortion
@@ -25,11 +26,11 @@ public final class BlockEncoder {
     private final VoronoiCode code;
     private final BetaSet betas;
     private final BetaPolicy policy;
-    private final int innerAttempts;
     private final float[] beta; // β_j·rowScale, and its inverse
     private final float[] inverse;
     private final float[] reach; // squared norm of x beyond which β_j overloads for sure
     private final float[] shortened = new float[GossetLattice.DIMENSION]; // in units of β
+    private final float[] overloading; // error of β_j's nearest point; infinite unless overloaded
     private float least;
     private int[] point = new int[GossetLattice.DIMENSION];
     private int[] candidate = new int[GossetLattice.DIMENSION];
@@ -47,10 +48,10 @@ public final class BlockEncoder {
         this.code = code;
         this.betas = betas;
         this.policy = policy;
-        this.innerAttempts = policy == BetaPolicy.INNER_FIT ? INNER_ATTEMPTS : 0;
         this.beta = new float[betas.size()];
         this.inverse = new float[betas.size()];
         this.reach = new float[betas.size()];
+        this.overloading = new float[betas.size()];
     }
 
     /** Returns the scales that can be stored. */
@@ -101,11 +102,17 @@ public final class BlockEncoder {
         float norm = squaredNorm(x, offset);
         least = Float.POSITIVE_INFINITY;
         for (int j = 0; j < inverse.length; j++) {
-            if (norm > reach[j]) {
-                continue;
-            }
-            if (tryBeta(j, x, offset) && policy == BetaPolicy.FIRST_FIT) {
+            overloading[j] = Float.POSITIVE_INFINITY;
+            if (norm <= reach[j] && tryBeta(j, x, offset) && policy == BetaPolicy.FIRST_FIT) {
                 break;
+            }
+        }
+        if (policy == BetaPolicy.INNER_FIT) {
+            float fitting = least;
+            for (int j = 0; j < inverse.length; j++) {
+                if (overloading[j] < fitting) {
+                    tryShortened(j, x, offset, 1, INNER_ATTEMPTS);
+                }
             }
         }
         overloaded = least == Float.POSITIVE_INFINITY;
@@ -132,24 +139,26 @@ public final class BlockEncoder {
         return overloaded;
     }
 
-    /**
-     * Keeps the nearest point of {@code x/β_j}, or one further inside, if it fits and is better.
-     */
+    /** Keeps the nearest point of {@code x/β_j} if it fits and is better. */
     private boolean tryBeta(int j, float[] x, int offset) {
         float distance = GossetLattice.nearest(x, offset, inverse[j], candidate);
         float error = distance * beta[j] * beta[j];
         if (error >= least) {
             return false;
         }
-        if (fits(j)) {
-            keepCandidate(j, error);
-            return true;
+        if (!fits(j)) {
+            overloading[j] = error;
+            return false;
         }
-        return tryShortened(j, x, offset, 1, innerAttempts);
+        keepCandidate(j, error);
+        return true;
     }
 
-    /** Clamps the block to coordinates that can be stored, then shortens it until it fits. */
-    private boolean tryShortened(int j, float[] x, int offset, float firstFactor, int attempts) {
+    /**
+     * Clamps the block to coordinates that can be stored, then shortens it until it fits or is no
+     * better.
+     */
+    private void tryShortened(int j, float[] x, int offset, float firstFactor, int attempts) {
         float box = betas.largestCoordinate(j) * 0.5f;
         float factor = firstFactor;
         for (int attempt = 0; attempt < attempts; attempt++) {
@@ -160,14 +169,13 @@ public final class BlockEncoder {
             GossetLattice.nearest(shortened, 0, 1, candidate);
             float error = error(j, x, offset);
             if (error >= least) {
-                return false;
+                return;
             }
             if (fits(j)) {
                 keepCandidate(j, error);
-                return true;
+                return;
             }
         }
-        return false;
     }
 
     private boolean fits(int j) {

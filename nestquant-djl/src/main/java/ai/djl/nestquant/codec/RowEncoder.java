@@ -1,6 +1,7 @@
 package ai.djl.nestquant.codec;
 
 import ai.djl.nestquant.lattice.VoronoiCode;
+import java.util.Arrays;
 
 /**
  * Encodes whole rows: finds the row's scale, then the best code of each block.
@@ -17,6 +18,11 @@ public final class RowEncoder {
      * none, 0.00418 with two, 0.00417 with three to six.
      */
     public static final int SCALE_WINDOW = 3;
+
+    /** The coarsest scale of a vector that stands alone is so many times the Gaussian one. */
+    private static final double COARSEST = 1024;
+
+    private static final double SMALLEST_SCALE = 1e-12;
 
     private final float tensorScale;
     private final BlockEncoder encoder;
@@ -103,7 +109,8 @@ public final class RowEncoder {
      */
     public int encode(
             float[] entries, int offset, int columns, BlockSink sink, DistortionStats stats) {
-        double norm = RowChecks.squaredNorm(entries, offset, columns);
+        RowChecks.squaredNorm(entries, offset, columns);
+        double norm = squaredNorm(entries, offset, columns);
         int exponent = search.bestExponent(entries, offset, columns, norm);
         encoder.setRowScale(PackedMatrix.rowScale(tensorScale, exponent));
         int blocks = columns / PackedMatrix.BLOCK;
@@ -116,5 +123,61 @@ public final class RowEncoder {
         }
         stats.addRow(error, norm, blocks, overloads);
         return exponent;
+    }
+
+    /**
+     * Encodes a vector that stands alone, such as a token's activations, as {@code scale · integer}
+     * with the integers {@code m_j·y}. Its scale is one of {@code g·2^(t/12)}, g the one that suits
+     * its root mean square; a vector with g below 1e-12 counts as zero.
+     *
+     * @param code the code
+     * @param entries the vector's buffer
+     * @param offset index of its first entry
+     * @param columns its length, a multiple of 8
+     * @param scaleWindow how far t goes to each side, further up where blocks overload
+     * @param integers receives the integers from {@code offset} on
+     * @return the scale
+     * @throws IllegalArgumentException if an entry is NaN or infinite, naming its column
+     */
+    public static float encodeIntegers(
+            PackedCode code,
+            float[] entries,
+            int offset,
+            int columns,
+            int scaleWindow,
+            byte[] integers) {
+        RowChecks.squaredNorm(entries, offset, columns);
+        Ladder ladder = code.ladder();
+        double norm = squaredNorm(entries, offset, columns);
+        double scale = ladder.unit() * Math.sqrt(norm / columns);
+        if (scale < SMALLEST_SCALE) {
+            Arrays.fill(integers, offset, offset + columns, (byte) 0);
+            return 0;
+        }
+        float tensorScale = (float) (scale * COARSEST);
+        RowEncoder encoder =
+                new RowEncoder(code.cosets(), ladder.betas(), tensorScale, scaleWindow);
+        int exponent =
+                encoder.encode(
+                        entries,
+                        offset,
+                        columns,
+                        (block, point, index) -> {
+                            int start = offset + block * PackedMatrix.BLOCK;
+                            for (int i = 0; i < point.length; i++) {
+                                integers[start + i] = (byte) (ladder.step(index) * point[i]);
+                            }
+                        },
+                        new DistortionStats());
+        return PackedMatrix.rowScale(tensorScale, exponent);
+    }
+
+    /** The squared norm summed up block by block, floats to a double, as native code does it. */
+    private static double squaredNorm(float[] entries, int offset, int columns) {
+        double norm = 0;
+        for (int start = offset; start < offset + columns; start += PackedMatrix.BLOCK) {
+            norm += BlockEncoder.squaredNorm(entries, start);
+        }
+        return norm;
     }
 }

@@ -13,6 +13,22 @@ package ai.djl.nestquant.codec;
 final class RowScaleSearch {
     private static final int LARGEST_EXPONENT = 255;
 
+    /** {@code 2^((i + 1/2)/12)}, correctly rounded: the exponents i and i + 1 are equally near. */
+    private static final double[] HALF_WAY = {
+        1.029302236643492,
+        1.0905077326652577,
+        1.155352696872273,
+        1.2240535433046553,
+        1.2968395546510096,
+        1.3739536474580891,
+        1.4556531828421873,
+        1.5422108254079407,
+        1.6339154532410998,
+        1.7310731220122861,
+        1.8340080864093424,
+        1.9430638823072117
+    };
+
     private final BlockEncoder encoder;
     private final float tensorScale;
     private final int window;
@@ -35,8 +51,7 @@ final class RowScaleSearch {
             return 0;
         }
         double scale = encoder.betas().unit() * Math.sqrt(norm / columns);
-        double octaves = Math.log(tensorScale / scale) / Math.log(2);
-        int centre = (int) Math.round(PackedMatrix.STEPS_PER_OCTAVE * octaves);
+        int centre = nearestExponent(tensorScale / scale);
         least = Double.POSITIVE_INFINITY;
         int best = clamp(centre);
         for (int i = 0; i <= 2 * window; i++) {
@@ -49,6 +64,17 @@ final class RowScaleSearch {
             best = improves(e, entries, start, columns) ? e : best;
         }
         return best;
+    }
+
+    /** Returns {@code 12·log2(ratio)} rounded to an integer, without a logarithm's last bit. */
+    static int nearestExponent(double ratio) {
+        int octave = Math.getExponent(ratio);
+        double fraction = Math.scalb(ratio, -octave);
+        int exponent = PackedMatrix.STEPS_PER_OCTAVE * octave;
+        for (double halfWay : HALF_WAY) {
+            exponent += fraction >= halfWay ? 1 : 0;
+        }
+        return exponent;
     }
 
     private boolean improves(int exponent, float[] entries, int start, int columns) {

@@ -1,9 +1,14 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedMatrix;
 
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
+    private static final float SMALLEST_TENSOR_SCALE = 1e-9f;
+    private static final float LARGEST_SCALE = 1e16f;
+    private static final int LARGEST_WINDOW = 24;
+
     private Checks() {}
 
     static void multiply(int rows, int columns, Int8Rows x, float[] y) {
@@ -35,5 +40,31 @@ final class Checks {
                             + " floats, the panel has "
                             + available);
         }
+    }
+
+    /** Rows to encode; their scales must stay where squares of floats are normal. */
+    static void encode(PackedMatrix w, int from, int to, float[] x, int offset) {
+        if (offset < 0) {
+            throw new IllegalArgumentException("the offset is negative: " + offset);
+        }
+        rows(w.rows(), w.columns(), from, to, x.length - offset);
+        if (!(w.tensorScale() >= SMALLEST_TENSOR_SCALE && w.tensorScale() <= LARGEST_SCALE)) {
+            throw new IllegalArgumentException(
+                    "tensor scale " + w.tensorScale() + " is outside 1e-9..1e16; rescale the rows");
+        }
+    }
+
+    /** Vectors to encode; returns their length. */
+    static int vectors(float[] x, int rows, int scaleWindow) {
+        int columns = rows == 0 ? 0 : x.length / rows;
+        if (rows < 0 || rows * columns != x.length || columns % PackedMatrix.BLOCK != 0) {
+            throw new IllegalArgumentException(
+                    x.length + " floats are not " + rows + " rows of a multiple of 8 columns");
+        }
+        if (scaleWindow < 0 || scaleWindow > LARGEST_WINDOW) {
+            throw new IllegalArgumentException(
+                    "the scale window must be 0 to " + LARGEST_WINDOW + ", got " + scaleWindow);
+        }
+        return columns;
     }
 }

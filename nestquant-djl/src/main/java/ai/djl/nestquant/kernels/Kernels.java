@@ -1,7 +1,9 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.FloatBuffer;
 
@@ -96,4 +98,33 @@ public interface Kernels {
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
     void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel);
+
+    /**
+     * Encodes rows of a matrix on the calling thread, each at its best scale, leaving others as
+     * they are. Calls for different tiles may overlap, those for rows of one tile must not.
+     *
+     * @param w the matrix [R][C]; its tensor scale from 1e-9 to 1e16
+     * @param from the first row
+     * @param to the row after the last
+     * @param x holds the rows, float [to − from][C], already rotated
+     * @param offset index of the first row's first entry
+     * @param stats receives the distortion of the rows
+     * @throws IllegalArgumentException if the rows are not in the matrix or x, or an entry is NaN
+     *     or infinite, naming its position
+     */
+    void encodeRows(PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats);
+
+    /**
+     * Encodes vectors that stand alone, such as the activations of tokens, as integers with a scale
+     * each; see {@link ai.djl.nestquant.codec.RowEncoder#encodeIntegers}.
+     *
+     * @param code the code
+     * @param x float [rows][C], already rotated
+     * @param rows number of vectors
+     * @param scaleWindow how many scales are tried to each side of the Gaussian one
+     * @return the integers and scales
+     * @throws IllegalArgumentException if C is no multiple of 8, or an entry is NaN or infinite,
+     *     naming its position
+     */
+    Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow);
 }

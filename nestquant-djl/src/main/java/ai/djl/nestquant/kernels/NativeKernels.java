@@ -1,9 +1,11 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.RowEncoder;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
@@ -19,6 +21,9 @@ import java.util.function.LongConsumer;
  */
 public final class NativeKernels implements Kernels, AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
+
+    /** What encoding returns where malloc fails. */
+    private static final int NO_MEMORY = -2;
 
     /** The ordinal of int8 matrices, after those of PackedCode; see common.h. */
     private static final int INT8 = PackedCode.values().length;
@@ -211,6 +216,72 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         }
     }
 
+    @Override
+    public void encodeRows(
+            PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
+        Checks.encode(w, from, to, x, offset);
+        double[] results = new double[3 * (to - from)];
+        int bad;
+        try {
+            bad =
+                    encodeRows(
+                            context.handle(),
+                            w.code().ordinal(),
+                            w.columns(),
+                            address(w.words()),
+                            address(w.betas()),
+                            address(w.rowScales()),
+                            w.tensorScale(),
+                            RowEncoder.SCALE_WINDOW,
+                            from,
+                            to,
+                            x,
+                            offset,
+                            results);
+        } finally {
+            Reference.reachabilityFence(w);
+            Reference.reachabilityFence(this);
+        }
+        checkEncoded(bad, x, offset + (bad - from) * w.columns(), w.columns());
+        for (int i = 0; i < results.length; i += 3) {
+            stats.addRow(results[i], results[i + 1], w.blocks(), (int) results[i + 2]);
+        }
+    }
+
+    @Override
+    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
+        int columns = Checks.vectors(x, rows, scaleWindow);
+        byte[] integers = new byte[x.length];
+        float[] scales = new float[rows];
+        int bad;
+        try {
+            bad =
+                    encodeIntegers(
+                            context.handle(),
+                            code.ordinal(),
+                            rows,
+                            columns,
+                            scaleWindow,
+                            x,
+                            integers,
+                            scales);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+        checkEncoded(bad, x, bad * columns, columns);
+        return new Int8Rows(rows, columns, integers, null, scales);
+    }
+
+    /** Throws what C++ only reports: the row, or -1 if all is well. */
+    private static void checkEncoded(int bad, float[] x, int offset, int columns) {
+        if (bad == NO_MEMORY) {
+            throw new OutOfMemoryError("no native memory to encode rows of " + columns);
+        } else if (bad >= 0) {
+            RowEncoder.largestBlockNorm(x, offset, columns); // names the entry
+            throw new IllegalStateException("row " + bad + " cannot be encoded");
+        }
+    }
+
     /** Returns 1 + 2 + … + parts, each added by whichever thread takes it: for tests. */
     long sumOfParts(int parts) {
         try {
@@ -259,6 +330,31 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     private static native int threads(long context);
 
     private static native int setThreads(long context, int threads);
+
+    private static native int encodeRows(
+            long context,
+            int code,
+            int columns,
+            long words,
+            long betas,
+            long exponents,
+            float tensorScale,
+            int window,
+            int from,
+            int to,
+            float[] x,
+            int offset,
+            double[] stats);
+
+    private static native int encodeIntegers(
+            long context,
+            int code,
+            int rows,
+            int columns,
+            int window,
+            float[] x,
+            byte[] integers,
+            float[] scales);
 
     private static native long sumOfParts(long context, int parts);
 

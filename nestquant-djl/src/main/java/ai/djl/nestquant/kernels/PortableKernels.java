@@ -1,8 +1,12 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.codec.RowEncoder;
 import java.nio.FloatBuffer;
 
 /**
@@ -104,6 +108,30 @@ public final class PortableKernels implements Kernels {
         } finally {
             job.end();
         }
+    }
+
+    @Override
+    public void encodeRows(
+            PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
+        Checks.encode(w, from, to, x, offset);
+        PackedMatrixEncoder encoder = new PackedMatrixEncoder(w);
+        for (int row = from; row < to; row++) {
+            encoder.encodeRow(row, x, offset + (row - from) * w.columns(), stats);
+        }
+    }
+
+    @Override
+    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
+        int columns = Checks.vectors(x, rows, scaleWindow);
+        byte[] integers = new byte[x.length];
+        float[] scales = new float[rows];
+        pool.run(
+                rows,
+                row ->
+                        scales[row] =
+                                RowEncoder.encodeIntegers(
+                                        code, x, row * columns, columns, scaleWindow, integers));
+        return new Int8Rows(rows, columns, integers, null, scales);
     }
 
     private int parts(int tiles) {

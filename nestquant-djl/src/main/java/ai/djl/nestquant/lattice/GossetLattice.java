@@ -26,14 +26,14 @@ public final class GossetLattice {
      * <p>With r = x rounded and d = x − r, the nearest point of D8 is r, or r with its worst
      * rounded coordinate rounded the other way; D8 + ½·1 likewise with residuals {@code ½ − |d|},
      * so one pass over d serves both. Equally near points are decided by D8 before D8 + ½·1, the
-     * first index and rounding to even; any of them is as good, so this is no part of the stored
-     * format.
+     * last index in D8, the first one in D8 + ½·1 and rounding to even; any of them is as good, so
+     * this is no part of the stored format.
      *
      * @param x entries; finite, and {@code |x·factor|} ≤ {@link #LARGEST_COORDINATE} (unchecked)
      * @param offset index of the block's first entry
      * @param factor multiplies the block, 1/β
      * @param y receives the nearest point, doubled integers [8]
-     * @return the squared distance of the point from {@code x·factor}
+     * @return the squared distance of the point from {@code x·factor}, not negative
      */
     public static float nearest(float[] x, int offset, float factor, int[] y) {
         int parity = 0;
@@ -53,10 +53,10 @@ public final class GossetLattice {
             negatives |= (bits >>> 31) << i;
             sum += Math.abs(d);
             squares += d * d;
-            // |d| with its index in the three lowest bits: no branch, and the first index on ties
-            int key = bits & 0x7ffffff8;
-            largest = Math.max(largest, key | (7 - i));
-            smallest = Math.min(smallest, key | i);
+            // |d| with its index in the three lowest bits: no branch
+            int key = bits & 0x7ffffff8 | i;
+            largest = Math.max(largest, key);
+            smallest = Math.min(smallest, key);
         }
         int oddInteger = parity & 1;
         int oddHalf = (parity ^ Integer.bitCount(negatives)) & 1;
@@ -65,16 +65,16 @@ public final class GossetLattice {
         float integer = oddInteger * (1 - 2 * max);
         float half = 2 - sum + oddHalf * 2 * min;
         if (integer <= half) {
-            int i = 7 - (largest & 7);
+            int i = largest & 7;
             y[i] += oddInteger * (2 - 4 * (negatives >> i & 1));
-            return squares + integer;
+            return Math.max(0, squares + integer);
         }
         for (int i = 0; i < DIMENSION; i++) {
             y[i] += 1 - 2 * (negatives >> i & 1);
         }
         int i = smallest & 7;
         y[i] -= oddHalf * (2 - 4 * (negatives >> i & 1));
-        return squares + half;
+        return Math.max(0, squares + half);
     }
 
     /**

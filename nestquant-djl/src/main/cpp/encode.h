@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+
+/** Encoding of rows in Voronoi codes of E8; the twin of RowEncoder.java, bit for bit. */
+namespace nq {
+
+/** The largest number of steps of a ladder. */
+constexpr int MAX_STEPS = 8;
+
+/** The exponents of row scales are 0 to 255: `scale = tensorScale · 2^(-e/12)`. */
+constexpr int LARGEST_EXPONENT = 255;
+
+/** A Voronoi code with its ladder. */
+struct LatticeCode {
+    /** q, a power of two from 4 to 64. */
+    int ratio;
+
+    /** Whether the coarse lattice is q·D8*; q·E8 otherwise. */
+    bool dual;
+
+    /** k, the number of steps, 1 to MAX_STEPS. */
+    int size;
+
+    /** m_0 < m_1 < …, positive; codes keep |m·y| within 127. */
+    int steps[MAX_STEPS];
+
+    /** The row scale that suits entries of standard deviation 1. */
+    double unit;
+};
+
+/** A row on its code: an entry is `scale · m · y`. */
+struct EncodedRow {
+    /** Receives the leaders y, doubled integers [columns]. */
+    std::int8_t* points;
+
+    /** Receives the indices of the steps m [columns / 8]. */
+    std::uint8_t* indices;
+
+    /** e, `scale = tensorScale · 2^(-e/12)`. */
+    int exponent;
+    float scale;
+
+    /** Squared error and squared norm of the row. */
+    double error;
+    double norm;
+
+    /** Blocks that no step held, and that were shortened. */
+    int overloads;
+};
+
+#ifdef NQ_LEVEL
+namespace NQ_LEVEL {
+/** Encodes a row, see Level. */
+bool encodeRow(
+    const LatticeCode& code,
+    float tensorScale,
+    int window,
+    const float* x,
+    int columns,
+    float* scratch,
+    EncodedRow& row);
+}  // namespace NQ_LEVEL
+#endif
+
+/** Returns how many floats encodeRow needs as scratch: what Row in encode.cpp keeps. */
+constexpr int encodeScratch(int columns) {
+    return (columns / 8 + 15) / 16 * 16 * (10 + MAX_STEPS);
+}
+
+/**
+ * Returns the scale with exponent 0 for a vector that stands alone, 1024 times the one that suits
+ * its root mean square; 0 if that is below 1e-12, where the vector counts as zero. The vector's
+ * squared norm is summed up block by block, floats to a double.
+ */
+float tensorScaleOf(const LatticeCode& code, const float* x, int columns);
+
+/** Returns what the ordinal of codec.PackedCode stands for. */
+const LatticeCode& latticeCode(int ordinal);
+
+/** Writes the integers m·y of a row, int8 [columns]. */
+void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns, std::int8_t* out);
+
+/** Where rows of a codec.PackedMatrix are written to. */
+struct PackedRows {
+    /** Ordinal of codec.PackedCode. */
+    int code;
+    int columns;
+
+    /** Words [tiles][ints per row][16], index bits [tiles][blocks], exponents [rows]. */
+    std::int32_t* words;
+    std::int32_t* betas;
+    std::uint8_t* exponents;
+};
+
+/** Writes a row, leaving the others of its tile as they are; the twin of PackedMatrix.put. */
+void packRow(const PackedRows& to, int row, const EncodedRow& from);
+
+}  // namespace nq

@@ -1,0 +1,119 @@
+#include <cstring>
+
+#include "encode.h"
+
+namespace nq {
+namespace {
+
+constexpr int ROWS = 16;
+
+constexpr LatticeCode CODES[] = {
+    {16, false, 4, {3, 4, 5, 7}, 0.0300},
+    {16, true, 8, {3, 4, 5, 6, 7, 8, 10, 12}, 0.0294},
+    {8, false, 4, {3, 4, 5, 7}, 0.0594},
+    {8, true, 8, {3, 4, 5, 6, 7, 8, 10, 12}, 0.0588},
+};
+
+/** Below it the scale of a vector that stands alone is 0. */
+constexpr double SMALLEST_SCALE = 1e-12;
+
+/** Bit of a word that the coset does not need, see NibbleWord.java and DualNibbleWord.java. */
+constexpr int SPARE_BIT = 28;
+
+constexpr std::uint64_t EACH_BYTE = 0x0101010101010101u;
+constexpr std::uint32_t LOW_FIELDS = 0x07070707u;
+
+/** The nibble word of a leader, all eight coordinates at once as bytes. */
+std::uint32_t word(const LatticeCode& code, int width, const std::int8_t* y, int index) {
+    unsigned half = 1u << (width - 1);
+    std::uint64_t bytes = 0;
+    for (int i = 7; i >= 0; i--) {
+        bytes = bytes << 8 | static_cast<std::uint8_t>(y[i]);
+    }
+    // 6 bits of floor(y/2) are enough for a coordinate and the parity of its wraps
+    std::uint64_t halves = bytes >> 1 & 0x3f * EACH_BYTE;
+    std::uint64_t shift = halves >> 8 & half;
+    halves += shift * EACH_BYTE;
+    std::uint64_t nibbles = halves & (2 * half - 1) * EACH_BYTE;
+    std::uint32_t packed =
+        static_cast<std::uint32_t>(nibbles) | static_cast<std::uint32_t>(nibbles >> 32) << 4;
+    std::uint32_t parity = (static_cast<std::uint32_t>(y[0]) & 1u) << (8 + width - 1);
+    if (code.dual) {
+        std::uint32_t spare = static_cast<std::uint32_t>(index >> 2 & 1) << SPARE_BIT;
+        return (packed & ~(1u << SPARE_BIT)) | spare | parity;
+    }
+    std::uint64_t wraps = (halves + half * EACH_BYTE) >> width & EACH_BYTE;
+    std::uint32_t odd = static_cast<std::uint32_t>(wraps * EACH_BYTE >> 56) & 1u;
+    return (packed ^ odd << SPARE_BIT) | parity;
+}
+
+void replace(std::int32_t& at, std::uint32_t mask, std::uint32_t bits) {
+    at = static_cast<std::int32_t>((static_cast<std::uint32_t>(at) & ~mask) | bits);
+}
+
+/** Puts a word of three-bit coordinates into its group of four blocks; PackedCode.put. */
+void put3(std::int32_t* tile, int block, std::uint32_t word) {
+    std::int32_t* at = tile + block / 4 * 3 * ROWS;
+    int member = block % 4;
+    std::uint32_t low = word & LOW_FIELDS;
+    std::uint32_t high = word >> 4 & LOW_FIELDS;
+    if (member < 3) {
+        replace(at[member * ROWS], 0x3F3F3F3Fu, low | high << 3);
+        return;
+    }
+    replace(at[0], 0xC0C0C0C0u, low << 6 & 0xC0C0C0C0u);
+    replace(at[ROWS], 0xC0C0C0C0u, high << 6 & 0xC0C0C0C0u);
+    replace(at[2 * ROWS], 0xC0C0C0C0u, (low << 4 & 0x40404040u) | (high << 5 & 0x80808080u));
+}
+
+}  // namespace
+
+const LatticeCode& latticeCode(int ordinal) {
+    return CODES[ordinal];
+}
+
+float tensorScaleOf(const LatticeCode& code, const float* x, int columns) {
+    double norm = 0;
+    for (int block = 0; block < columns; block += 8) {
+        float sum = 0;
+        for (int i = 0; i < 8; i++) {
+            sum += x[block + i] * x[block + i];
+        }
+        norm += static_cast<double>(sum);
+    }
+    double scale = code.unit * __builtin_sqrt(norm / columns);
+    return scale < SMALLEST_SCALE ? 0 : static_cast<float>(scale * 1024);
+}
+
+void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns, std::int8_t* out) {
+    for (int block = 0; block < columns / 8; block++) {
+        int step = code.steps[row.indices[block]];
+        for (int i = 8 * block; i < 8 * block + 8; i++) {
+            out[i] = static_cast<std::int8_t>(step * row.points[i]);
+        }
+    }
+}
+
+void packRow(const PackedRows& to, int row, const EncodedRow& from) {
+    const LatticeCode& code = CODES[to.code];
+    int width = code.ratio == 16 ? 4 : 3;
+    int blocks = to.columns / 8;
+    std::int64_t ints = width == 4 ? blocks : (blocks + 3) / 4 * 3;
+    std::int64_t tile = row / ROWS;
+    int lane = row % ROWS;
+    std::int32_t* words = to.words + tile * ints * ROWS + lane;
+    std::int32_t* betas = to.betas + tile * blocks;
+    for (int block = 0; block < blocks; block++) {
+        int index = from.indices[block];
+        std::uint32_t packed = word(code, width, from.points + 8 * block, index);
+        if (width == 4) {
+            words[block * ROWS] = static_cast<std::int32_t>(packed);
+        } else {
+            put3(words, block, packed);
+        }
+        replace(betas[block], 3u << 2 * lane, (index & 3u) << 2 * lane);
+    }
+    to.exponents[row] = static_cast<std::uint8_t>(from.exponent);
+}
+
+}  // namespace nq
