@@ -125,7 +125,7 @@ public class CompareTest {
         try (WebClient browser = new WebClient()) {
             HtmlPage page = browser.getPage(html.toUri().toURL());
             Assert.assertTrue(page.getTitleText().startsWith("Quantisations of "));
-            HtmlTable table = page.getFirstByXPath("//table");
+            HtmlTable table = page.getFirstByXPath("//table[1]");
             Assert.assertEquals(table.getRowCount(), METHODS.length + 2);
             Assert.assertEquals(table.getRow(2).getCell(0).getTextContent(), METHODS[0]);
             List<DomElement> images = page.getByXPath("//img");

@@ -71,7 +71,7 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     @Option(
             names = "--markdown",
             paramLabel = "FILE",
-            description = "also write the table as Markdown")
+            description = "also write tables as Markdown, and the plots beside it")
     private Path markdown;
 
     @Option(
@@ -125,7 +125,9 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                             });
         }
         write(csv, report.toFullTable().toCsv());
-        write(markdown, report.toTable().toMarkdown());
+        if (markdown != null) {
+            ComparisonPage.writeMarkdown(report, markdown);
+        }
         if (html != null) {
             write(html, ComparisonPage.of(report));
         }

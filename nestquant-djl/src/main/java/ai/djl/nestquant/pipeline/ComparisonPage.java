@@ -4,11 +4,14 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Map;
 
 /**
- * A comparison as one HTML file that needs no other: table, plots and what was measured.
+ * A comparison as one HTML file that needs no other, or as Markdown with images beside it: tables,
+ * plots and what was measured.
  *
  * <p>Stateless and safe for concurrent use.
  */
@@ -42,7 +45,48 @@ public final class ComparisonPage {
                 .replace("${tokens}", Long.toString(settings.tokens()))
                 .replace("${checksum}", settings.checksum())
                 .replace("${table}", report.toTable().toHtml())
+                .replace("${paper}", report.toPaperTable().toHtml())
                 .replace("${plots}", plots);
+    }
+
+    /**
+     * Writes tables as Markdown, and the plots as PNG images beside it, named like the file.
+     *
+     * @param report the comparison
+     * @param file where to, an existing file is replaced
+     * @throws IOException if a file cannot be written
+     */
+    public static void writeMarkdown(ComparisonReport report, Path file) throws IOException {
+        ComparisonSettings settings = report.settings();
+        StringBuilder text = new StringBuilder();
+        text.append(
+                String.format(
+                        "Model %s, %d windows of %d tokens without overlap, %d tokens in all"
+                                + " (CRC-32 %s).%n%n",
+                        settings.model(),
+                        settings.windows(),
+                        settings.context(),
+                        settings.tokens(),
+                        settings.checksum()));
+        text.append(report.toTable().toMarkdown()).append('\n');
+        text.append(report.toPaperTable().toMarkdown()).append('\n');
+        for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
+            writeImage(text, "KL and perplexity over bits, " + plot.getKey(), plot, file);
+        }
+        byte[] layers = ComparisonPlots.perLayer(report);
+        if (layers != null) {
+            writeImage(text, "Distortion of the Linear blocks", Map.entry("layers", layers), file);
+        }
+        Files.writeString(file, text);
+    }
+
+    private static void writeImage(
+            StringBuilder text, String title, Map.Entry<String, byte[]> plot, Path file)
+            throws IOException {
+        String base = file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
+        String name = base + '-' + plot.getKey().replace('+', '-') + ".png";
+        Files.write(file.resolveSibling(name), plot.getValue());
+        text.append("![").append(title).append("](").append(name).append(")\n\n");
     }
 
     private static void image(StringBuilder html, String title, byte[] png) {

@@ -2,8 +2,12 @@ package ai.djl.nestquant.pipeline;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Methods side by side, what {@link Comparison} found.
@@ -107,6 +111,45 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
                             : format("%.0f", row.peakResidentBytes() / 1e6),
                     format("%.1f", row.quantizationSeconds()));
         }
+        return table;
+    }
+
+    /**
+     * Returns the table in the paper's layout: a line for each code, a column for each regime, with
+     * perplexity and KL divergence.
+     *
+     * @return the pivoted rows; cells of what has not been measured are empty
+     */
+    public ReportTable toPaperTable() {
+        List<String> regimes =
+                rows.stream()
+                        .map(ComparisonRow::regime)
+                        .filter(regime -> !regime.equals(ComparisonRow.FLOAT))
+                        .distinct()
+                        .toList();
+        Map<String, Object[]> lines = new LinkedHashMap<>();
+        for (ComparisonRow row : rows) {
+            String code = row.method().replaceFirst("^[^,]*,?", "");
+            boolean exact = row.regime().equals(ComparisonRow.FLOAT);
+            String cell = format("%.2f", row.perplexity());
+            Object[] cells =
+                    lines.computeIfAbsent(
+                            exact ? "float" : code.isEmpty() ? "code=e8" : code,
+                            name -> {
+                                Object[] empty = new Object[regimes.size() + 1];
+                                Arrays.fill(empty, exact ? cell : "");
+                                empty[0] = name;
+                                return empty;
+                            });
+            if (!exact) {
+                cells[regimes.indexOf(row.regime()) + 1] =
+                        cell + format(" (%.3f)", row.klDivergence());
+            }
+        }
+        List<String> columns = new ArrayList<>(regimes);
+        columns.add(0, "perplexity (KL)");
+        ReportTable table = new ReportTable(columns.toArray(String[]::new));
+        lines.values().forEach(table::add);
         return table;
     }
 

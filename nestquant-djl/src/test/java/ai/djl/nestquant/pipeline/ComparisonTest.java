@@ -118,6 +118,31 @@ public class ComparisonTest {
     }
 
     @Test
+    public void paperTableHasALineForEachCodeAndAColumnForEachRegime() throws IOException {
+        ComparisonReport report =
+                new ComparisonReport(
+                        SETTINGS,
+                        List.of(
+                                row("none", 0, 0),
+                                row("w4", 1, 0.1),
+                                row("w4kv4", 2, 0.2),
+                                row("w4kv4,code=int4", 3, 0.3)));
+        Assert.assertEquals(
+                report.toPaperTable().toCsv(),
+                "perplexity (KL),W,W+KV\n"
+                        + "float,10.00,10.00\n"
+                        + "code=e8,11.00 (0.100),12.00 (0.200)\n"
+                        + "code=int4,,13.00 (0.300)\n");
+        Path file = folder.resolve("page.md");
+        ComparisonPage.writeMarkdown(report, file);
+        String text = Files.readString(file);
+        for (String image : List.of("page-W.png", "page-W-KV.png", "page-layers.png")) {
+            Assert.assertTrue(text.contains("](" + image + ")"), image);
+            Assert.assertTrue(Files.size(folder.resolve(image)) > 0, image);
+        }
+    }
+
+    @Test
     public void fileKeepsRowsAndRefusesOthers() throws IOException {
         Path path = folder.resolve("results.json");
         ComparisonFile file = new ComparisonFile(path, SETTINGS);
