@@ -3,6 +3,8 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
@@ -150,6 +152,9 @@ public final class NestQuantAttention extends RotaryAttention {
     }
 
     private static NDArray rotate(NDArray x, NDArray weight) {
-        return Linear.linear(x, weight).singletonOrThrow();
+        StageClock.enter(Stage.ROTATION);
+        NDArray rotated = Linear.linear(x, weight).singletonOrThrow();
+        StageClock.leave(Stage.ROTATION);
+        return rotated;
     }
 }

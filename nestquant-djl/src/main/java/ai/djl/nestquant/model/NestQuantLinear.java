@@ -8,6 +8,8 @@ import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
@@ -140,8 +142,14 @@ public final class NestQuantLinear extends AbstractBlock {
                             + inFeatures);
         }
         int tokens = Math.toIntExact(shape.size() / inFeatures);
+        StageClock.enter(Stage.ROTATION);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        return ActivationCode.code(rotated, tokens, activationBits == 0 ? 16 : activationBits);
+        StageClock.leave(Stage.ROTATION);
+        StageClock.enter(Stage.ENCODING);
+        Int8Rows coded =
+                ActivationCode.code(rotated, tokens, activationBits == 0 ? 16 : activationBits);
+        StageClock.leave(Stage.ENCODING);
+        return coded;
     }
 
     /**

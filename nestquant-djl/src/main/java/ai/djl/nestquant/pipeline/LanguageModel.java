@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.stream.LongStream;
 
 /**
  * A model loaded through DJL's public interface, and what the commands do with it.
@@ -265,6 +266,23 @@ public final class LanguageModel implements AutoCloseable {
 
     private NDArray logits(NDArray ids, int first) {
         return logits(ids);
+    }
+
+    /**
+     * Measures where the time of a token goes; nothing else may run in the process meanwhile.
+     *
+     * @param promptTokens the tokens of the prompt, which are made up; positive
+     * @param steps the tokens generated after it, positive; no more than the positions together
+     * @param rounds how often, after one round that is not counted; positive
+     * @param onRound takes the number of rounds done, after each
+     * @return milliseconds per token of prompt and steps, by stage
+     */
+    public OverheadReport overhead(int promptTokens, int steps, int rounds, IntConsumer onRound) {
+        long[] prompt =
+                LongStream.range(0, promptTokens).map(i -> i * 37 % vocabularySize()).toArray();
+        try (NDManager manager = newManager()) {
+            return new OverheadStudy(block, manager, prompt, steps).run(rounds, onRound);
+        }
     }
 
     /** Frees the model's native memory. */

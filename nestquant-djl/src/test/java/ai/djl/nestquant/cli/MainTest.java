@@ -1,6 +1,7 @@
 package ai.djl.nestquant.cli;
 
 import com.google.gson.Gson;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -159,6 +160,36 @@ public class MainTest {
             assertError(run(args), 1, data + ", line 1 is no piqa example: \"goal\" must be");
         } finally {
             Files.delete(data);
+        }
+    }
+
+    @Test
+    public void overheadOfAllStagesAddsUp() throws IOException {
+        Path plot = Files.createTempFile("nestquant", ".png");
+        try {
+            String[] args = {
+                "overhead", "--json", "--prompt-tokens", "20", "--steps", "3", "--rounds", "1"
+            };
+            JsonObject json =
+                    run(with(args, "--plot", plot.toString(), "--quantization", "w4a4kv4")).json();
+            Assert.assertEquals(json.getAsJsonArray("rows").size(), 2);
+            for (JsonElement element : json.getAsJsonArray("rows")) {
+                JsonObject row = element.getAsJsonObject();
+                double sum = 0;
+                for (String stage :
+                        List.of("rotation", "encoding", "decoding", "products", "hostEngine")) {
+                    Assert.assertTrue(row.get(stage).getAsDouble() > 0, stage + " of " + row);
+                    sum += row.get(stage).getAsDouble();
+                }
+                Assert.assertEquals(row.get("total").getAsDouble(), sum, 1e-9 * sum);
+            }
+            Assert.assertTrue(Files.size(plot) > 0);
+            JsonObject plain = run(with(args, "--quantization", "none")).json();
+            JsonObject step = plain.getAsJsonArray("rows").get(1).getAsJsonObject();
+            Assert.assertEquals(step.get("products").getAsDouble(), 0.0);
+            assertError(run("overhead", "--steps", "1024"), 2, "--prompt-tokens and --steps are");
+        } finally {
+            Files.delete(plot);
         }
     }
 
