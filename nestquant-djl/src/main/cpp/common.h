@@ -12,6 +12,9 @@
  */
 namespace nq {
 
+class Pool;
+struct Layer;
+struct Pass;
 struct LatticeCode;
 struct EncodedRow;
 
@@ -90,6 +93,9 @@ struct Level {
         int columns,
         float* scratch,
         EncodedRow& row);
+
+    /** Runs tokens through a decoder layer; false if an entry that is to be coded is no number. */
+    bool (*runLayer)(Pool& pool, const Layer& layer, const Pass& pass);
 };
 
 namespace avx512 {

@@ -23,6 +23,20 @@ struct Scratch {
 };
 
 thread_local Scratch scratch;
+thread_local Scratch outer;
+
+void* reserve(Scratch& scratch, std::int64_t bytes) {
+    if (scratch.size < bytes) {
+        std::free(scratch.bytes);
+        scratch.size = (bytes + 4095) / 4096 * 4096;
+        if (posix_memalign(&scratch.bytes, 4096, static_cast<std::size_t>(scratch.size)) != 0) {
+            std::fprintf(stderr, "nestquant: no memory for %lld bytes of scratch\n",
+                         static_cast<long long>(bytes));
+            std::abort();
+        }
+    }
+    return scratch.bytes;
+}
 
 struct Job {
     const Level* level;
@@ -52,16 +66,11 @@ int partsOf(Context& context, int units, int step) {
 }  // namespace
 
 void* threadScratch(std::int64_t bytes) {
-    if (scratch.size < bytes) {
-        std::free(scratch.bytes);
-        scratch.size = (bytes + 4095) / 4096 * 4096;
-        if (posix_memalign(&scratch.bytes, 4096, static_cast<std::size_t>(scratch.size)) != 0) {
-            std::fprintf(stderr, "nestquant: no memory for %lld bytes of scratch\n",
-                         static_cast<long long>(bytes));
-            std::abort();
-        }
-    }
-    return scratch.bytes;
+    return reserve(scratch, bytes);
+}
+
+void* callScratch(std::int64_t bytes) {
+    return reserve(outer, bytes);
 }
 
 Matrix matrix(int code, int rows, int columns, std::int64_t words, std::int64_t betas,

@@ -1,5 +1,6 @@
 #include "common.h"
 #include "encode.h"
+#include "layer.h"
 #include "product.h"
 
 #define NQ_TEXT(x) NQ_TEXT_OF(x)
@@ -8,7 +9,7 @@
 namespace nq {
 namespace NQ_LEVEL {
 
-const Level level = {NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow};
+const Level level = {NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow, runLayer};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq

@@ -157,9 +157,8 @@ NQ_INLINE Lanes integers(Lanes leaders, Lanes m) {
     return ((Lanes)even & 0x00FF00FF) | ((Lanes)odd << 8 & (std::int32_t)0xFF00FF00);
 }
 
-/** Decodes a tile to int8, laid out as codec.Int8Matrix does: [columns/4][16 rows][4 columns]. */
 template <typename C>
-void decodeTile(const Matrix& w, int tile, std::int32_t* panel) {
+void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
     int blocks = w.blocks();
     const std::int32_t* words =
         w.words + static_cast<std::int64_t>(tile) * w.intsPerRow() * ROWS;
@@ -175,15 +174,19 @@ void decodeTile(const Matrix& w, int tile, std::int32_t* panel) {
     }
 }
 
+}  // namespace
+
 void decodeTile(const Matrix& w, int tile, std::int32_t* panel) {
     switch (w.code) {
-        case E8_16: decodeTile<FourBits<Gosset>>(w, tile, panel); break;
-        case D8_16: decodeTile<FourBits<Dual>>(w, tile, panel); break;
-        case E8_8: decodeTile<ThreeBits<Gosset>>(w, tile, panel); break;
-        case D8_8: decodeTile<ThreeBits<Dual>>(w, tile, panel); break;
+        case E8_16: decodeTileOf<FourBits<Gosset>>(w, tile, panel); break;
+        case D8_16: decodeTileOf<FourBits<Dual>>(w, tile, panel); break;
+        case E8_8: decodeTileOf<ThreeBits<Gosset>>(w, tile, panel); break;
+        case D8_8: decodeTileOf<ThreeBits<Dual>>(w, tile, panel); break;
         case INT8: break;
     }
 }
+
+namespace {
 
 /** Sums of V vectors with N tiles of a panel; sums [V][N] from the vectors' corrections on. */
 template <int V, int N>

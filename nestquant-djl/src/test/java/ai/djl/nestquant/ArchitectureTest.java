@@ -26,7 +26,7 @@ public class ArchitectureTest {
                     "lattice", Set.of(),
                     "rotation", Set.of(),
                     "codec", Set.of("lattice", "rotation"),
-                    "kernels", Set.of("codec"),
+                    "kernels", Set.of("rotation", "codec"),
                     "checkpoint", Set.of(DJL),
                     "model", Set.of("lattice", "rotation", "codec", "kernels", "checkpoint", DJL),
                     "engine", Set.of("checkpoint", "model", "kernels", DJL),

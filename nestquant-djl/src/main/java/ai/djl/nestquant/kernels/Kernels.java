@@ -34,6 +34,16 @@ public interface Kernels {
     int threads();
 
     /**
+     * Makes a decoder layer that runs in one call.
+     *
+     * @param spec its parts
+     * @return the layer, to be closed by the caller; null where these kernels have none
+     */
+    default LayerKernel layer(LayerSpec spec) {
+        return null;
+    }
+
+    /**
      * Sets the number of threads that share a product, the caller's included.
      *
      * @param threads 1 to {@link #MAX_THREADS}

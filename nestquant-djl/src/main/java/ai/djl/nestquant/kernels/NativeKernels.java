@@ -68,6 +68,16 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public LayerKernel layer(LayerSpec spec) {
+        return new NativeLayer(this, spec);
+    }
+
+    /** Returns the context that C++ knows these kernels by. */
+    long handle() {
+        return context.handle();
+    }
+
+    @Override
     public int threads() {
         try {
             return threads(context.handle());

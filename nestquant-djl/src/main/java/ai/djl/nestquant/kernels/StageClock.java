@@ -57,6 +57,15 @@ public final class StageClock implements AutoCloseable {
         return running;
     }
 
+    /**
+     * Tells whether a clock runs.
+     *
+     * @return true if one does
+     */
+    public static boolean isRunning() {
+        return running != null;
+    }
+
     /** Returns the kernels that report to the running clock, or those given if there is none. */
     static Kernels timed(Kernels plain) {
         StageClock clock = running;
@@ -156,6 +165,11 @@ public final class StageClock implements AutoCloseable {
         @Override
         public int threads() {
             return plain.threads();
+        }
+
+        @Override
+        public LayerKernel layer(LayerSpec spec) {
+            return plain.layer(spec);
         }
 
         @Override

@@ -177,8 +177,8 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             KvCache cache,
             boolean lastOnly) {
         int tokens = checkedTokens(ids);
-        if (cache == null && quantization.packsCache()) {
-            // keys and values are coded in a single pass too
+        if (cache == null && (quantization.packsCache() || quantization.weightBits() > 0)) {
+            // keys and values are coded in a single pass too, and fused layers need a cache
             try (KvCache passing = newCache(ids.getManager(), tokens)) {
                 return logits(store, ids, attentionMask, passing, lastOnly);
             }

@@ -6,6 +6,9 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.kernels.LayerKernel;
+import java.nio.Buffer;
+import java.nio.FloatBuffer;
 
 /**
  * Keys and values in float arrays {@code [batch][kvHeads][capacity][headSize]}, one pair for each
@@ -76,6 +79,21 @@ final class FloatKvCache extends KvCache {
         NDIndex all = tokens(0, end);
         return new NDList(
                 keys[layer].get(k.getManager(), all), values[layer].get(k.getManager(), all));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size) {
+        int end = length() + tokens;
+        Shape added = new Shape(1, kvHeads, tokens, size);
+        keys[layer] = withCapacity(keys[layer], added, end);
+        values[layer] = withCapacity(values[layer], added, end);
+        Buffer[] slots = {floats(keys[layer]), floats(values[layer])};
+        return new LayerKernel.Cache(slots, Math.toIntExact(keys[layer].getShape().get(2)));
+    }
+
+    private static FloatBuffer floats(NDArray array) {
+        return array.toByteBuffer(true).asFloatBuffer();
     }
 
     private static NDIndex tokens(int from, int to) {

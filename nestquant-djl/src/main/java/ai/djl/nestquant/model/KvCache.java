@@ -3,6 +3,7 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.kernels.LayerKernel;
 
 /**
  * The keys and values of the tokens seen so far, for every layer of a model.
@@ -83,6 +84,16 @@ public abstract class KvCache implements AutoCloseable {
      * @return keys and values of all tokens, attached to the manager of {@code k}
      */
     abstract NDList append(int layer, NDArray k, NDArray v);
+
+    /**
+     * Makes room for a pass and returns where one layer's keys and values are.
+     *
+     * @param layer the layer
+     * @param tokens new tokens
+     * @param kvHeads key-value heads of one sequence
+     * @param size entries of a head vector as it is held
+     */
+    abstract LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size);
 
     /** Counts tokens as held once every layer has appended them. */
     final void advance(int tokens) {

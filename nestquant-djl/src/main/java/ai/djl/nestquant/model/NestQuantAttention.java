@@ -74,7 +74,7 @@ public final class NestQuantAttention extends RotaryAttention {
         if (!code.rotates()) {
             return new NestQuantAttention(source, null, code, transform);
         }
-        Rotation rotation = Rotation.of(source.config.headSize(), ROTATION_SEED);
+        Rotation rotation = rotation(source.config.headSize());
         if (rotation.paddedLength() == rotation.length()) {
             foldIntoValues(rotation, source.value);
             foldIntoOutput(rotation, source.output);
@@ -132,6 +132,17 @@ public final class NestQuantAttention extends RotaryAttention {
             rotation.apply(piece, 0);
             weight.put(start, piece);
         }
+    }
+
+    /** The rotation of head vectors. */
+    static Rotation rotation(int headSize) {
+        return Rotation.of(headSize, ROTATION_SEED);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    boolean fusible() {
+        return valuesFolded && simulated == null;
     }
 
     /** {@inheritDoc} */

@@ -10,7 +10,9 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.kernels.LayerKernel;
 import ai.djl.nestquant.rotation.Rotation;
+import java.nio.Buffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +41,10 @@ final class NestQuantKvCache extends KvCache {
     private final NDManager manager;
     private final List<List<PackedArrays>> keys = new ArrayList<>();
     private final List<List<PackedArrays>> values = new ArrayList<>();
+
+    /** Buffers of all segments, for each layer; see {@link LayerKernel.Cache}. */
+    private final List<Buffer[]> slots = new ArrayList<>();
+
     private int vectors;
 
     NestQuantKvCache(NDManager parent, int layers, int maxTokens) {
@@ -48,6 +54,7 @@ final class NestQuantKvCache extends KvCache {
         for (int layer = 0; layer < layers; layer++) {
             keys.add(new ArrayList<>());
             values.add(new ArrayList<>());
+            slots.add(new Buffer[0]);
         }
     }
 
@@ -93,6 +100,39 @@ final class NestQuantKvCache extends KvCache {
         return new NDList(append(keys.get(layer), k), append(values.get(layer), v));
     }
 
+    /** {@inheritDoc} */
+    @Override
+    LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size) {
+        checkBatch(vectors == 0 ? kvHeads : vectors, kvHeads);
+        vectors = kvHeads;
+        grow(keys.get(layer), length() + tokens, size);
+        grow(values.get(layer), length() + tokens, size);
+        int segments = keys.get(layer).size();
+        Buffer[] all = slots.get(layer);
+        if (all.length != 6 * segments) {
+            all = new Buffer[6 * segments];
+            for (int i = 0; i < segments; i++) {
+                fill(all, 6 * i, keys.get(layer).get(i).matrix());
+                fill(all, 6 * i + 3, values.get(layer).get(i).matrix());
+            }
+            slots.set(layer, all);
+        }
+        return new LayerKernel.Cache(all, SEGMENT);
+    }
+
+    private static void fill(Buffer[] slots, int at, PackedMatrix matrix) {
+        slots[at] = matrix.words();
+        slots[at + 1] = matrix.betas();
+        slots[at + 2] = matrix.rowScales();
+    }
+
+    private void grow(List<PackedArrays> segments, int end, int size) {
+        while (segments.size() * SEGMENT < end) {
+            segments.add(
+                    PackedArrays.allocate(manager, CODE, vectors * SEGMENT, size, TENSOR_SCALE));
+        }
+    }
+
     private NDArray append(List<PackedArrays> segments, NDArray x) {
         Shape shape = x.getShape();
         int tokens = Math.toIntExact(shape.get(2));
@@ -101,10 +141,7 @@ final class NestQuantKvCache extends KvCache {
         checkBatch(vectors == 0 ? given : vectors, given);
         vectors = given;
         int end = length() + tokens;
-        while (segments.size() * SEGMENT < end) {
-            segments.add(
-                    PackedArrays.allocate(manager, CODE, vectors * SEGMENT, size, TENSOR_SCALE));
-        }
+        grow(segments, end, size);
         encode(segments, x.toFloatArray(), tokens, size);
         Shape all = new Shape(shape.get(0), shape.get(1), end, size);
         NDArray panel = x.getManager().create(all, DataType.FLOAT32);

@@ -8,6 +8,7 @@ import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.LayerSpec;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
@@ -146,8 +147,7 @@ public final class NestQuantLinear extends AbstractBlock {
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
         StageClock.leave(Stage.ROTATION);
         StageClock.enter(Stage.ENCODING);
-        Int8Rows coded =
-                ActivationCode.code(rotated, tokens, activationBits == 0 ? 16 : activationBits);
+        Int8Rows coded = ActivationCode.code(rotated, tokens, activationBits());
         StageClock.leave(Stage.ENCODING);
         return coded;
     }
@@ -159,13 +159,35 @@ public final class NestQuantLinear extends AbstractBlock {
      * @param coded what {@link #code} made of it
      */
     NDArray multiply(ParameterStore store, NDArray x, Int8Rows coded) {
-        if (codes.words().isReleased()) {
-            throw new IllegalStateException("the weights are freed: their model has been closed");
-        }
+        checkOpen();
         Shape shape = x.getShape();
         NDArray y = product.multiply(x.getManager(), coded);
         y = y.reshape(shape.slice(0, shape.dimension() - 1).add(outFeatures));
         return bias == null ? y : y.addi(store.getValue(bias, x.getDevice(), false));
+    }
+
+    /** Throws if the weights are freed. */
+    void checkOpen() {
+        if (codes.words().isReleased()) {
+            throw new IllegalStateException("the weights are freed: their model has been closed");
+        }
+    }
+
+    /** Returns the words, whose manager owns this block's memory. */
+    NDArray words() {
+        return codes.words();
+    }
+
+    /** Returns bits of the input's entries as they are multiplied: 4, 8 or 16. */
+    int activationBits() {
+        return activationBits == 0 ? 16 : activationBits;
+    }
+
+    /** Returns weight and bias as kernels take them. */
+    LayerSpec.Linear spec() {
+        return new LayerSpec.Linear(
+                codes.matrix(),
+                bias == null ? null : bias.getArray().toByteBuffer(true).asFloatBuffer());
     }
 
     /**

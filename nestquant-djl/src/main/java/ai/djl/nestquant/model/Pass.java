@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.util.PairList;
+import java.nio.FloatBuffer;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -25,6 +26,9 @@ final class Pass {
     private final int past;
     private final int tokens;
     private final Map<Integer, NDArray> masks = new HashMap<>();
+
+    private FloatBuffer cosines;
+    private FloatBuffer sines;
 
     final KvCache cache;
     final NDArray cos;
@@ -67,6 +71,27 @@ final class Pass {
         PairList<String, Object> params = new PairList<>(1);
         params.add(KEY, this);
         return params;
+    }
+
+    /** Tells whether no token is padding. */
+    boolean unpadded() {
+        return visible == null;
+    }
+
+    /** Returns {@link #cos} for kernels. */
+    FloatBuffer cosines() {
+        if (cosines == null) {
+            cosines = cos.toByteBuffer(true).asFloatBuffer();
+        }
+        return cosines;
+    }
+
+    /** Returns {@link #sin} for kernels. */
+    FloatBuffer sines() {
+        if (sines == null) {
+            sines = sin.toByteBuffer(true).asFloatBuffer();
+        }
+        return sines;
     }
 
     private static boolean[][] visible(long[][] attentionMask, int length) {

@@ -8,6 +8,7 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.nio.FloatBuffer;
 
 /**
  * Root-mean-square normalisation over the last axis: {@code y = γ · x / sqrt(mean(x²) + ε)}.
@@ -49,6 +50,11 @@ public final class RmsNorm extends AbstractBlock {
             NDArray y = x.div(meanSquare.addi(epsilon).sqrt()).muli(gamma);
             return new NDList(scope.ret(y));
         }
+    }
+
+    /** Returns γ. */
+    FloatBuffer gamma() {
+        return weight.getArray().toByteBuffer(true).asFloatBuffer();
     }
 
     /** {@inheritDoc} */

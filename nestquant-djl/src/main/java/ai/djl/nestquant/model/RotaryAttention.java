@@ -88,6 +88,11 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
         }
     }
 
+    /** Tells whether a {@link FusedLayer} does the same. */
+    boolean fusible() {
+        return true;
+    }
+
     /**
      * Appends keys and values to the cache, if there is one, and lets the queries attend to all.
      *

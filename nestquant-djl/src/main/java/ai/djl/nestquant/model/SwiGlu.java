@@ -19,9 +19,9 @@ import java.util.function.BiFunction;
  */
 public final class SwiGlu extends AbstractBlock implements TransformableBlock {
 
-    private final Block gate;
-    private final Block up;
-    private final Block down;
+    final Block gate;
+    final Block up;
+    final Block down;
 
     /**
      * Constructs the block from its projections.

@@ -36,20 +36,27 @@ final class OverheadStudy {
 
     OverheadReport run(int rounds, IntConsumer onRound) {
         Kernels kernels = Kernels.best();
+        rounds(null, rounds, onRound);
+        double prompts = promptTimes[promptTimes.length - 1];
+        double others = stepTimes[stepTimes.length - 1];
         try (StageClock clock = StageClock.start()) {
-            for (int round = 0; round <= rounds; round++) {
-                if (round == 1) { // the first has warmed up the compiler
-                    Arrays.fill(promptTimes, 0);
-                    Arrays.fill(stepTimes, 0);
-                }
-                round(clock);
-                onRound.accept(round);
-            }
+            rounds(clock, rounds, round -> onRound.accept(rounds + round));
         }
         List<OverheadReport.Row> rows = new ArrayList<>();
-        rows.add(row("prompt", prompt.length, rounds, promptTimes));
-        rows.add(row("step", 1, rounds * steps, stepTimes));
+        rows.add(row("prompt", prompt.length, rounds, promptTimes, prompts));
+        rows.add(row("step", 1, rounds * steps, stepTimes, others));
         return new OverheadReport(kernels.name(), kernels.threads(), rows);
+    }
+
+    private void rounds(StageClock clock, int rounds, IntConsumer onRound) {
+        for (int round = 0; round <= rounds; round++) {
+            if (round <= 1) { // the first one warms up the compiler
+                Arrays.fill(promptTimes, 0);
+                Arrays.fill(stepTimes, 0);
+            }
+            round(clock);
+            onRound.accept(round);
+        }
     }
 
     private void round(StageClock clock) {
@@ -66,19 +73,23 @@ final class OverheadStudy {
             StageClock clock, NDManager parent, KvCache cache, long[] ids, double[] times) {
         try (NDManager scope = parent.newSubManager()) {
             NDArray input = scope.create(ids, new Shape(1, ids.length));
-            clock.reset();
+            if (clock != null) {
+                clock.reset();
+            }
             long start = System.nanoTime();
             NDArray logits = model.logits(new ParameterStore(scope, false), input, cache, true);
             times[times.length - 1] += (System.nanoTime() - start) / 1e9;
             for (Stage stage : Stage.values()) {
-                times[stage.ordinal()] += clock.seconds(stage);
+                times[stage.ordinal()] += clock == null ? 0 : clock.seconds(stage);
             }
             return logits.argMax(-1).toLongArray()[0];
         }
     }
 
-    private static OverheadReport.Row row(String pass, int tokens, int passes, double[] times) {
-        double[] ms = Arrays.stream(times).map(t -> 1e3 * t / ((double) passes * tokens)).toArray();
+    private static OverheadReport.Row row(
+            String pass, int tokens, int passes, double[] times, double unobserved) {
+        double unit = 1e3 / ((double) passes * tokens);
+        double[] ms = Arrays.stream(times).map(t -> unit * t).toArray();
         double total = ms[ms.length - 1];
         double coded = 0;
         for (Stage stage : Stage.values()) {
@@ -93,6 +104,7 @@ final class OverheadStudy {
                 ms[Stage.DECODING.ordinal()],
                 ms[Stage.PRODUCTS.ordinal()],
                 total - coded,
-                total);
+                total,
+                unit * unobserved);
     }
 }

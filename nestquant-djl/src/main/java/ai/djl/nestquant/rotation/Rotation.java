@@ -1,5 +1,6 @@
 package ai.djl.nestquant.rotation;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.StringJoiner;
 
@@ -100,6 +101,54 @@ public final class Rotation {
      */
     public int paddedLength() {
         return paddedLength;
+    }
+
+    /**
+     * Returns a: the Walsh-Hadamard factor has 2^a rows.
+     *
+     * @return the exponent
+     */
+    public int exponent() {
+        return exponent;
+    }
+
+    /**
+     * Returns the order of what is left beside the Walsh-Hadamard factor.
+     *
+     * @return {@code paddedLength / 2^exponent}
+     */
+    public int order() {
+        return paddedLength >> exponent;
+    }
+
+    /**
+     * Returns the signs, each times the scaling {@code 1/√c}.
+     *
+     * @return [{@link #paddedLength()}], a copy
+     */
+    public float[] signs() {
+        return signs.clone();
+    }
+
+    /**
+     * Returns {@code F_1 ⊗ F_2 ⊗ …} as a matrix.
+     *
+     * @return [{@link #order()}][{@link #order()}], a copy
+     */
+    public float[] factor() {
+        int order = order();
+        float[] matrix = new float[order * order];
+        Workspace work = newWorkspace();
+        float[] x = new float[paddedLength];
+        for (int column = 0; column < order; column++) {
+            Arrays.fill(x, 0);
+            x[column << exponent] = 1;
+            applyFactors(x, 0, false, work);
+            for (int row = 0; row < order; row++) {
+                matrix[row * order + column] = x[row << exponent];
+            }
+        }
+        return matrix;
     }
 
     /**
@@ -214,6 +263,10 @@ public final class Rotation {
     /** The Kronecker product; its factors commute because each acts on a coordinate of its own. */
     private void transform(float[] x, int offset, boolean transposed, Workspace work) {
         WalshHadamard.apply(x, offset, paddedLength, exponent);
+        applyFactors(x, offset, transposed, work);
+    }
+
+    private void applyFactors(float[] x, int offset, boolean transposed, Workspace work) {
         int outer = 1;
         int size = paddedLength;
         for (OrthogonalFactor factor : factors) {

@@ -13,13 +13,13 @@ import java.util.Random;
  * and 2 if none.
  */
 public final class KernelsBenchmark {
-    private static final int[][] SIZES = {{576, 576}, {1536, 576}, {576, 1536}, {4096, 4096}};
+    private static final int[][] SIZES = {{1536, 576}, {4096, 4096}, {8192, 8192}};
     private static final int[] HEAD = {49152, 576};
 
     /** Prefill decodes panels of about this many rows. */
     private static final int PANEL_ROWS = 512;
 
-    private static final long WARM_UP_NANOS = 3_000_000_000L;
+    private static final long WARM_UP_NANOS = 500_000_000L;
     private static final long NANOS = 1_500_000_000L;
 
     private KernelsBenchmark() {}
@@ -40,7 +40,7 @@ public final class KernelsBenchmark {
         System.out.println("| matrix | kernels, JDK | threads | multiply | decodeRows |");
         System.out.println("|---|---|---|---|---|");
         for (int count : threads) {
-            Kernels kernels = new PortableKernels(count);
+            Kernels kernels = KernelChoice.make(System.getProperty(KernelChoice.PROPERTY), count);
             for (PackedCode code : PackedCode.values()) {
                 for (int[] size : SIZES) {
                     row(kernels, code, size);

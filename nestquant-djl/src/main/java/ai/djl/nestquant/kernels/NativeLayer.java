@@ -1,0 +1,189 @@
+package ai.djl.nestquant.kernels;
+
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.rotation.Rotation;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.nio.Buffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A {@link LayerKernel} in C++; see layer.h. */
+final class NativeLayer implements LayerKernel {
+    private static final Cleaner CLEANER = Cleaner.create();
+
+    private final NativeKernels kernels;
+    private final LayerSpec spec;
+    private final Handle handle;
+    private final Cleaner.Cleanable cleanable;
+
+    NativeLayer(NativeKernels kernels, LayerSpec spec) {
+        this.kernels = kernels;
+        this.spec = spec;
+        long made = make(integers(spec), floats(spec), buffers(spec), rotations(spec));
+        if (made == 0) {
+            throw new OutOfMemoryError("no native memory for a decoder layer's rotations");
+        }
+        handle = new Handle(made);
+        cleanable = CLEANER.register(this, handle);
+    }
+
+    private static int[] integers(LayerSpec spec) {
+        List<Integer> all = new ArrayList<>();
+        LayerSpec.Sizes s = spec.sizes();
+        all.addAll(List.of(s.hidden(), s.heads(), s.kvHeads(), s.headSize(), s.inner()));
+        all.addAll(List.of(s.window(), s.activationBits(), s.codedCache() ? 1 : 0));
+        for (LayerSpec.Linear linear : spec.linears()) {
+            PackedMatrix w = linear.weight();
+            all.addAll(List.of(w.code().ordinal(), w.rows(), w.columns()));
+        }
+        for (Rotation r : spec.rotations()) {
+            all.addAll(List.of(r.length(), r.paddedLength(), r.exponent(), r.order()));
+        }
+        return all.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    private static float[] floats(LayerSpec spec) {
+        float[] all = new float[1 + spec.linears().size()];
+        all[0] = spec.epsilon();
+        for (int i = 1; i < all.length; i++) {
+            all[i] = spec.linears().get(i - 1).weight().tensorScale();
+        }
+        return all;
+    }
+
+    private static Buffer[] buffers(LayerSpec spec) {
+        List<Buffer> all = new ArrayList<>(spec.norms());
+        for (LayerSpec.Linear linear : spec.linears()) {
+            PackedMatrix w = linear.weight();
+            all.add(w.words());
+            all.add(w.betas());
+            all.add(w.rowScales());
+            all.add(linear.bias());
+        }
+        return all.toArray(new Buffer[0]);
+    }
+
+    private static float[][] rotations(LayerSpec spec) {
+        List<float[]> all = new ArrayList<>();
+        for (Rotation r : spec.rotations()) {
+            all.add(r.signs());
+            all.add(r.order() == 1 ? null : r.factor());
+        }
+        return all.toArray(new float[0][]);
+    }
+
+    @Override
+    public void run(
+            FloatBuffer h, int tokens, int past, FloatBuffer cos, FloatBuffer sin, Cache cache) {
+        LayerSpec.Sizes sizes = spec.sizes();
+        check("h", h, (long) tokens * sizes.hidden());
+        check("cos", cos, (long) tokens * sizes.headSize());
+        check("sin", sin, (long) tokens * sizes.headSize());
+        checkCache(cache, (long) past + tokens);
+        try {
+            int failure =
+                    run(
+                            kernels.handle(),
+                            handle.open(),
+                            h.slice(),
+                            tokens,
+                            past,
+                            cos.slice(),
+                            sin.slice(),
+                            cache.slots(),
+                            cache.capacity());
+            if (failure == 2) {
+                throw new OutOfMemoryError("no native memory for a pass through a decoder layer");
+            } else if (failure != 0) {
+                throw new IllegalArgumentException(
+                        "a decoder layer's activations are not numbers any more: its weights or"
+                                + " inputs are damaged");
+            }
+        } finally {
+            Reference.reachabilityFence(kernels);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private void checkCache(Cache cache, long tokens) {
+        LayerSpec.Sizes sizes = spec.sizes();
+        long segments = sizes.codedCache() ? cache.slots().length / 6 : 1;
+        if (cache.capacity() * segments < tokens) {
+            throw new IllegalArgumentException(
+                    "the cache has room for "
+                            + cache.capacity() * segments
+                            + " tokens, the pass needs "
+                            + tokens);
+        }
+        long rows = (long) sizes.kvHeads() * cache.capacity();
+        int padded = spec.rotations().get(3).paddedLength();
+        for (int i = 0; i < cache.slots().length; i++) {
+            long needed = rows * sizes.headSize();
+            if (sizes.codedCache()) {
+                needed = i % 3 == 0 ? rows * padded / 8 : i % 3 == 1 ? rows * padded / 128 : rows;
+            }
+            Buffer slot = cache.slots()[i];
+            if (!slot.isDirect() || slot.capacity() < needed) {
+                throw new IllegalArgumentException(
+                        "slot " + i + " of the cache must be direct and hold " + needed);
+            }
+        }
+    }
+
+    private static void check(String name, FloatBuffer buffer, long needed) {
+        if (!buffer.isDirect()
+                || buffer.order() != ByteOrder.nativeOrder()
+                || buffer.remaining() < needed) {
+            throw new IllegalArgumentException(
+                    name + ": need a direct buffer of " + needed + " floats, got " + buffer);
+        }
+    }
+
+    @Override
+    public void close() {
+        cleanable.clean();
+    }
+
+    /** What C++ owns; apart from the layer, so that it can be freed when that is garbage. */
+    private static final class Handle implements Runnable {
+        private volatile long layer;
+
+        Handle(long layer) {
+            this.layer = layer;
+        }
+
+        long open() {
+            long open = layer;
+            if (open == 0) {
+                throw new IllegalStateException("this layer is closed");
+            }
+            return open;
+        }
+
+        @Override
+        public void run() {
+            long open = layer;
+            layer = 0;
+            free(open);
+        }
+    }
+
+    private static native long make(
+            int[] integers, float[] floats, Buffer[] buffers, float[][] rotations);
+
+    private static native void free(long layer);
+
+    private static native int run(
+            long context,
+            long layer,
+            FloatBuffer h,
+            int tokens,
+            int past,
+            FloatBuffer cos,
+            FloatBuffer sin,
+            Buffer[] slots,
+            int capacity);
+}
