@@ -1,5 +1,6 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.Comparison;
 import ai.djl.nestquant.pipeline.ComparisonMethods;
@@ -80,6 +81,14 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             description = "also write table and plots as one HTML file")
     private Path html;
 
+    @Option(
+            names = "--per-layer",
+            description =
+                    "also measure every method with one decoder layer's Linear blocks left float, for"
+                            + " all layers, and print what each layer costs; with \"w4;w4a4\" the second"
+                            + " column minus the first is what the layer's activations cost")
+    private boolean perLayer;
+
     private List<QuantizationConfig> methods;
 
     /** {@inheritDoc} */
@@ -111,6 +120,9 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             content = Files.readString(text);
         } catch (CharacterCodingException e) {
             throw new IOException(text + " is not UTF-8 text", e);
+        }
+        if (perLayer) {
+            methods = ComparisonMethods.perLayer(methods, ModelConfig.load(directory()).layers());
         }
         Comparison comparison = new Comparison(directory(), content, context, windows, results);
         ComparisonReport report;
@@ -144,5 +156,8 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     @Override
     void print(ComparisonReport report) {
         out(report.toTable().toText());
+        if (perLayer) {
+            out(System.lineSeparator() + report.toSensitivityTable().toText());
+        }
     }
 }

@@ -51,6 +51,30 @@ public final class ComparisonMethods {
         return methods;
     }
 
+    /**
+     * Adds to each method the same with one decoder layer's Linear blocks left float, for all
+     * layers: what {@link ComparisonReport#toSensitivityTable} makes its table of.
+     *
+     * @param methods the methods
+     * @param layers the number of decoder layers
+     * @return each method, followed by its variants
+     */
+    public static List<QuantizationConfig> perLayer(List<QuantizationConfig> methods, int layers) {
+        List<QuantizationConfig> all = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            all.add(method);
+            for (int layer = 0; layer < layers; layer++) {
+                all.add(QuantizationConfig.parse(method + withoutLayer(layer)));
+            }
+        }
+        return all;
+    }
+
+    /** Returns the part of a quantization that leaves a decoder layer float. */
+    static String withoutLayer(int layer) {
+        return ",exclude=model.layers." + layer + ".*";
+    }
+
     private static List<String> named(String name) {
         return switch (name) {
             case "default" -> {

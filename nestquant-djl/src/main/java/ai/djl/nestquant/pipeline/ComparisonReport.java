@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * Methods side by side, what {@link Comparison} found.
@@ -151,6 +152,42 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
         ReportTable table = new ReportTable(columns.toArray(String[]::new));
         lines.values().forEach(table::add);
         return table;
+    }
+
+    /**
+     * Returns what each decoder layer's Linear blocks cost: how much of a method's divergence goes
+     * away when they are left float, see {@link ComparisonMethods#perLayer}.
+     *
+     * @return a line for each layer, a column of nats per token for each method
+     */
+    public ReportTable toSensitivityTable() {
+        Map<String, ComparisonRow> byMethod = new LinkedHashMap<>();
+        rows.forEach(row -> byMethod.put(row.method(), row));
+        List<ComparisonRow> whole =
+                rows.stream().filter(row -> variant(byMethod, row, 0) != null).toList();
+        List<String> columns = new ArrayList<>(List.of("layer"));
+        whole.forEach(row -> columns.add("KL of " + row.method()));
+        ReportTable table = new ReportTable(columns.toArray(String[]::new));
+        int layer = 0;
+        while (whole.stream().anyMatch(has(byMethod, layer))) {
+            List<Object> cells = new ArrayList<>(List.of(layer));
+            for (ComparisonRow row : whole) {
+                ComparisonRow variant = variant(byMethod, row, layer);
+                cells.add(variant == null ? "" : row.klDivergence() - variant.klDivergence());
+            }
+            table.add(cells.toArray());
+            layer++;
+        }
+        return table;
+    }
+
+    private static Predicate<ComparisonRow> has(Map<String, ComparisonRow> rows, int layer) {
+        return row -> variant(rows, row, layer) != null;
+    }
+
+    private static ComparisonRow variant(
+            Map<String, ComparisonRow> rows, ComparisonRow whole, int layer) {
+        return rows.get(whole.method() + ComparisonMethods.withoutLayer(layer));
     }
 
     private static String format(String format, double value) {

@@ -8,6 +8,7 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -140,6 +141,22 @@ public class ComparisonTest {
             Assert.assertTrue(text.contains("](" + image + ")"), image);
             Assert.assertTrue(Files.size(folder.resolve(image)) > 0, image);
         }
+    }
+
+    @Test
+    public void aLayersCostIsWhatGoesAwayWithIt() {
+        List<QuantizationConfig> methods =
+                ComparisonMethods.perLayer(ComparisonMethods.parse("w4;w4a4"), 2);
+        Assert.assertEquals(methods.size(), 6);
+        Assert.assertEquals(methods.get(2).toString(), "w4,exclude=model.layers.1.*");
+        double[] divergences = {0.5, 0.375, 0.25, 0.875, 0.625, 0.5};
+        List<ComparisonRow> rows = new ArrayList<>(List.of(row("none", 0, 0)));
+        for (int i = 0; i < divergences.length; i++) {
+            rows.add(row(methods.get(i).toString(), 1, divergences[i]));
+        }
+        Assert.assertEquals(
+                new ComparisonReport(SETTINGS, rows).toSensitivityTable().toCsv(),
+                "layer,KL of w4,KL of w4a4\n0,0.125,0.25\n1,0.25,0.375\n");
     }
 
     @Test
