@@ -121,8 +121,15 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
         } catch (CharacterCodingException e) {
             throw new IOException(text + " is not UTF-8 text", e);
         }
+        ModelConfig config = ModelConfig.load(directory());
+        if (context > config.maxPositions()) {
+            throw wrongUsage(
+                    String.format(
+                            "--context is %d, but the model has %d positions",
+                            context, config.maxPositions()));
+        }
         if (perLayer) {
-            methods = ComparisonMethods.perLayer(methods, ModelConfig.load(directory()).layers());
+            methods = ComparisonMethods.perLayer(methods, config.layers());
         }
         Comparison comparison = new Comparison(directory(), content, context, windows, results);
         ComparisonReport report;

@@ -346,6 +346,17 @@ public class MainTest {
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
             {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
             {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {new String[] {"compare"}, "Missing required option: '--text=FILE'"},
+            {new String[] {"compare", "--text", "x", "--context", "1"}, "--context is 1"},
+            {new String[] {"compare", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {
+                new String[] {"compare", "--text", "x", "--methods", "w4;w9"},
+                "--methods: unknown quantization \"w9\""
+            },
+            {
+                new String[] {"compare", "--text", "x", "--html", "no/such/file"},
+                "the folder of no/such/file does not exist"
+            },
             {new String[] {"evaluate", "--data", "x"}, "Missing required option: '--task=NAME'"},
             {
                 new String[] {"evaluate", "--data", "x", "--task", "boolq"},
@@ -391,6 +402,10 @@ public class MainTest {
     public void contextBeyondTheModelsPositionsIsWrongUsage() {
         assertError(
                 run("perplexity", "--json", "--text", text.toString(), "--context", "1025"),
+                2,
+                "--context is 1025, but the model has 1024 positions");
+        assertError(
+                run("compare", "--json", "--text", text.toString(), "--context", "1025"),
                 2,
                 "--context is 1025, but the model has 1024 positions");
     }
