@@ -87,12 +87,13 @@ NQ_INLINE Lanes absBytes(Lanes v) {
 #endif
 }
 
+/** The larger of unsigned bytes. */
 NQ_INLINE Lanes maxBytes(Lanes a, Lanes b) {
+#if NQ_VNNI
+    return (Lanes)_mm512_max_epu8((__m512i)a, (__m512i)b);
+#else
     return (Lanes)((UBytes)a > (UBytes)b ? (UBytes)a : (UBytes)b);
-}
-
-NQ_INLINE Lanes minBytes(Lanes a, Lanes b) {
-    return (Lanes)((UBytes)a < (UBytes)b ? (UBytes)a : (UBytes)b);
+#endif
 }
 
 /** The parity of the set bits of every lane in bit 0; other bits are anything. */

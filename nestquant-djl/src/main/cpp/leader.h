@@ -106,32 +106,18 @@ struct Gosset {
         Lanes low = absBytes(block.low);
         Lanes high = absBytes(block.high);
         Lanes sum = sumBytes(low) + sumBytes(high);
-        Lanes odd = -(block.odd & 1);
+        // the maximum to bits 0 to 7, 255 - minimum to bits 16 to 23
+        Lanes folded = maxBytes(low, high);
+        Lanes small = maxBytes(~low, ~high);
+        folded = maxBytes((folded & 0xFFFF) | (small << 16),
+                          shiftRight(folded, 16) | (small & (std::int32_t)0xFFFF0000));
+        folded = maxBytes(folded, shiftRight(folded, 8));
         // parity of the negative coordinates
         Lanes signs = (shiftRight(block.low, 1) & bytes(0x40)) | (block.high & bytes(0x80));
-        Lanes negative = -(parity(signs) & 1);
-        // the maximum to bits 0 to 7, 255 - minimum to bits 16 to 23
-        Lanes max = maxBytes(low, high);
-        Lanes min = maxBytes(~low, ~high);
-        Lanes folded = maxBytes((max & 0xFFFF) | (min << 16),
-                                shiftRight(max, 16) | (min & (std::int32_t)0xFFFF0000));
-        folded = maxBytes(folded, shiftRight(folded, 8));
-        max = folded & 255;
-        min = 255 - (shiftRight(folded, 16) & 255);
-        Lanes other = odd ^ negative;
-        Lanes far = (Lanes)(sum - 512 + (odd & (256 - 2 * max)) - (other & (2 * min)) > 0);
-        // the coordinate that moves by 2q: far ones are q/2 minus their size, so the smallest
-        Lanes moves = (far & other) | (~far & odd);
-        Lanes size = (far & min) | (~far & max);
-        size |= size << 8;
-        size |= size << 16;
-        Lanes first = equalBytes(low, size) & moves;
-        Lanes second = equalBytes(high, size) & moves & (Lanes)(first == 0);
-        Lanes flip = far & bytes(0xC0);
+        Lanes other = block.odd ^ parity(signs);
         block.low = ((shiftRight(block.low, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
         block.high = ((shiftRight(block.high, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
-        block.low ^= flip ^ (first & -first);
-        block.high ^= flip ^ (second & -second);
+        move(block, low, high, sum, folded, other);
         if (SHRINK > 0) {
             block.low = shiftRight(block.low, SHRINK) & bytes(255 >> SHRINK);
             block.high = shiftRight(block.high, SHRINK) & bytes(255 >> SHRINK);
@@ -139,13 +125,58 @@ struct Gosset {
     }
 
 private:
-    /** 128 in the bytes that are equal. */
-    static NQ_INLINE Lanes equalBytes(Lanes a, Lanes b) {
+    /**
+     * From the representative to the leader: far ones move by q/2 towards the other sign, and one
+     * coordinate by 2q where the parity says so: of far ones, q/2 minus their size, the smallest.
+     */
+    static NQ_INLINE void move(Block& block, Lanes low, Lanes high, Lanes sum, Lanes folded,
+                               Lanes other) {
 #if NQ_VNNI
-        __mmask64 equal = _mm512_cmpeq_epi8_mask((__m512i)a, (__m512i)b);
-        return (Lanes)_mm512_maskz_mov_epi8(equal, _mm512_set1_epi8(-128));
+        __m512i one = _mm512_set1_epi32(1);
+        __mmask16 odd = _mm512_test_epi32_mask((__m512i)block.odd, one);
+        __mmask16 mixed = _mm512_test_epi32_mask((__m512i)other, one);
+        __m512i max = _mm512_and_si512((__m512i)folded, _mm512_set1_epi32(255));
+        __m512i min = _mm512_and_si512(
+            _mm512_srli_epi32(_mm512_xor_si512((__m512i)folded, _mm512_set1_epi32(-1)), 16),
+            _mm512_set1_epi32(255));
+        // far: sum > 512 - odd·(256 - 2·max) + mixed·2·min
+        __m512i limit = _mm512_set1_epi32(512);
+        limit = _mm512_mask_add_epi32(limit, odd, _mm512_set1_epi32(256), _mm512_add_epi32(max, max));
+        limit = _mm512_mask_add_epi32(limit, mixed, limit, _mm512_add_epi32(min, min));
+        __mmask16 far = _mm512_cmpgt_epi32_mask((__m512i)sum, limit);
+        __mmask16 moves = static_cast<__mmask16>((far & mixed) | (~far & odd));
+        __m512i size = _mm512_mask_mov_epi32(max, far, min);
+        // a size that no coordinate has stands for not moving
+        size = _mm512_mask_mov_epi32(_mm512_set1_epi32(255), moves, size);
+        size = _mm512_shuffle_epi8(size, _mm512_set_epi32(
+            0x0C0C0C0C, 0x08080808, 0x04040404, 0, 0x0C0C0C0C, 0x08080808, 0x04040404, 0,
+            0x0C0C0C0C, 0x08080808, 0x04040404, 0, 0x0C0C0C0C, 0x08080808, 0x04040404, 0));
+        __m512i top = _mm512_set1_epi8(-128);
+        __m512i first = _mm512_maskz_mov_epi8(_mm512_cmpeq_epi8_mask((__m512i)low, size), top);
+        __m512i second = _mm512_maskz_mov_epi8(_mm512_cmpeq_epi8_mask((__m512i)high, size), top);
+        __mmask16 none = _mm512_testn_epi32_mask(first, first);
+        __m512i zero = _mm512_setzero_si512();
+        first = _mm512_and_si512(first, _mm512_sub_epi32(zero, first));
+        second = _mm512_maskz_and_epi32(none, second, _mm512_sub_epi32(zero, second));
+        __m512i flip = _mm512_maskz_mov_epi32(far, _mm512_set1_epi8(-64));
+        block.low = (Lanes)_mm512_ternarylogic_epi32((__m512i)block.low, flip, first, 0x96);
+        block.high = (Lanes)_mm512_ternarylogic_epi32((__m512i)block.high, flip, second, 0x96);
 #else
-        return (Lanes)((Bytes)a == (Bytes)b) & bytes(0x80);
+        Lanes odd = -(block.odd & 1);
+        Lanes mixed = -(other & 1);
+        Lanes max = folded & 255;
+        Lanes min = 255 - (shiftRight(folded, 16) & 255);
+        Lanes far = (Lanes)(sum - 512 + (odd & (256 - 2 * max)) - (mixed & (2 * min)) > 0);
+        Lanes moves = (far & mixed) | (~far & odd);
+        Lanes size = (far & min) | (~far & max);
+        size |= size << 8;
+        size |= size << 16;
+        Lanes first = (Lanes)((Bytes)low == (Bytes)size) & bytes(0x80) & moves;
+        Lanes second = (Lanes)((Bytes)high == (Bytes)size) & bytes(0x80) & moves;
+        second &= (Lanes)(first == 0);
+        Lanes flip = far & bytes(0xC0);
+        block.low ^= flip ^ (first & -first);
+        block.high ^= flip ^ (second & -second);
 #endif
     }
 };
