@@ -28,7 +28,7 @@ public class ArchitectureTest {
                     "codec", Set.of("lattice", "rotation"),
                     "kernels", Set.of("rotation", "codec"),
                     "checkpoint", Set.of(DJL),
-                    "model", Set.of("rotation", "codec", "kernels", "checkpoint", DJL),
+                    "model", Set.of("lattice", "rotation", "codec", "kernels", "checkpoint", DJL),
                     "engine", Set.of("checkpoint", "model", "kernels", DJL),
                     "pipeline",
                             Set.of(

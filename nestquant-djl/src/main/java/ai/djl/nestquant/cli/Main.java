@@ -23,6 +23,9 @@ import picocli.CommandLine.ParameterException;
         subcommands = {
             GenerateCommand.class,
             PerplexityCommand.class,
+            EvaluateCommand.class,
+            CompareCommand.class,
+            OverheadCommand.class,
             InfoCommand.class,
             StudyCommand.class
         },
@@ -109,7 +112,7 @@ public final class Main {
     private static int failed(Streams streams, Throwable e, String... args) {
         streams.err().println(NAME + ": " + ErrorMessage.of(e));
         for (String arg : args) {
-            if (arg.equals(ModelCommand.VERBOSE)) {
+            if (arg.equals(ReportCommand.VERBOSE)) {
                 e.printStackTrace(streams.err());
             }
         }

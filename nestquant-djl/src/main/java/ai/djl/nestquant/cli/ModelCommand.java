@@ -1,48 +1,19 @@
 package ai.djl.nestquant.cli;
 
-import ai.djl.nestquant.engine.EmbeddedModel;
-import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.LanguageModel;
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.ParentCommand;
-import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * What all commands share: they load a model, do something with it and print a report, as text or
- * as one JSON object. Not safe for concurrent use.
+ * What the commands share that load one model and do something with it. Not safe for concurrent
+ * use.
  *
  * @param <R> the report, a record whose components are the keys of the JSON object
  */
-abstract class ModelCommand<R> implements Callable<Integer> {
-
-    static final String VERBOSE = "--verbose";
-
-    private static final String ENGINE_THREADS = "ai.djl.pytorch.num_threads";
-
-    private static final Gson JSON = new GsonBuilder().disableHtmlEscaping().create();
-
-    @Spec private CommandSpec spec;
-
-    @ParentCommand private Main main;
-
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            description = "HuggingFace model directory (default: the embedded model)")
-    private Path model;
+abstract class ModelCommand<R> extends ReportCommand<R> {
 
     @Option(
             names = "--quantization",
@@ -51,47 +22,18 @@ abstract class ModelCommand<R> implements Callable<Integer> {
             converter = QuantizationConverter.class,
             description =
                     "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
-                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=int4, which simulates int4 in"
-                            + " place of lattice codes (default: ${DEFAULT-VALUE})")
+                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
+                            + " lattice code: int4, nestquant, nestquantm, rtn, q4_0, mxfp4 or"
+                            + " nvfp4, the last three also with _rotated (default: ${DEFAULT-VALUE})")
     private QuantizationConfig quantization;
-
-    @Option(
-            names = "--threads",
-            paramLabel = "N",
-            description = "threads that compute (default: one per processor)")
-    private Integer threads;
-
-    @Option(names = "--json", description = "print the report as one JSON object")
-    private boolean json;
-
-    @Option(names = VERBOSE, description = "print the stack trace of an error")
-    private boolean verbose;
-
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this help")
-    private boolean help;
 
     /** {@inheritDoc} */
     @Override
-    public final Integer call() throws Exception {
-        prepare();
-        useThreads();
-        R report;
+    final R report() throws Exception {
         try (LanguageModel loaded = LanguageModel.open(directory(), quantization, arguments())) {
-            report = run(loaded);
+            return run(loaded);
         }
-        if (json) {
-            out(JSON.toJson(report) + System.lineSeparator());
-        } else {
-            print(report);
-        }
-        return 0;
     }
-
-    /** Checks options before the model is loaded. */
-    void prepare() throws IOException {}
 
     /** Returns DJL arguments to load the model with. */
     Map<String, ?> arguments() {
@@ -101,41 +43,6 @@ abstract class ModelCommand<R> implements Callable<Integer> {
     /** Does what the command is for. */
     abstract R run(LanguageModel loaded) throws Exception;
 
-    /** Prints a report for people. */
-    abstract void print(R report);
-
-    /** Returns the directory of the model. */
-    final Path directory() throws IOException {
-        return model == null ? EmbeddedModel.path() : model;
-    }
-
-    private void useThreads() {
-        if (threads == null) {
-            return;
-        }
-        if (threads < 1) {
-            throw wrongUsage("--threads is " + threads + ", but must be at least 1");
-        }
-        System.setProperty(ENGINE_THREADS, threads.toString());
-        try {
-            Kernels.best().setThreads(threads);
-        } catch (IllegalArgumentException e) {
-            throw wrongUsage("--threads is " + threads + ": " + e.getMessage());
-        }
-    }
-
-    final boolean isJson() {
-        return json;
-    }
-
-    final Streams streams() {
-        return main.streams();
-    }
-
-    final ParameterException wrongUsage(String message) {
-        return new ParameterException(spec.commandLine(), message);
-    }
-
     /** Throws if a context was given that is longer than a model's positions. */
     final void checkContext(Integer context, String which, int positions) {
         if (context != null && context > positions) {
@@ -144,24 +51,6 @@ abstract class ModelCommand<R> implements Callable<Integer> {
                             "--context is %d, but the %s has %d positions",
                             context, which, positions));
         }
-    }
-
-    /** Prints a part of the result at once. */
-    final void out(String text) {
-        streams().out().print(text);
-        if (streams().out().checkError()) { // flushes; true once the reader has gone
-            throw new UncheckedIOException(new IOException("standard output is closed"));
-        }
-    }
-
-    /** Prints one line of a table. */
-    final void row(String name, String format, Object... values) {
-        String value = String.format(Locale.ROOT, format, values);
-        out(String.format(Locale.ROOT, "%-22s %s%n", name, value));
-    }
-
-    static String megabytes(long bytes) {
-        return bytes < 0 ? "unknown" : String.format(Locale.ROOT, "%.1f MB", bytes / 1e6);
     }
 
     /** Reads what {@link QuantizationConfig#parse} understands. */

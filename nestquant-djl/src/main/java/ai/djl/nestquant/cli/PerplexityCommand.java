@@ -3,6 +3,7 @@ package ai.djl.nestquant.cli;
 import ai.djl.MalformedModelException;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.LanguageModel;
+import ai.djl.nestquant.pipeline.PairedReport;
 import ai.djl.nestquant.pipeline.PerplexityReport;
 import ai.djl.nestquant.pipeline.TokenWindows;
 import java.io.IOException;
@@ -11,10 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -22,17 +20,16 @@ import picocli.CommandLine.Option;
 @Command(
         name = "perplexity",
         description = {
-            "Scores a text in consecutive windows without overlap.",
+            "Scores a text in consecutive windows.",
             "The text is tokenised as a whole, without special tokens. Each window stands alone,"
                     + " positions from 0 and nothing in front; all of its tokens but the first are"
-                    + " predicted. The last window may be shorter, but has at least 2 tokens."
+                    + " predicted, or those that no window before it has. The last window may be"
+                    + " shorter, but has at least 2 tokens."
         },
         sortOptions = false)
 final class PerplexityCommand extends ModelCommand<PerplexityReport> {
 
     private static final int DEFAULT_CONTEXT = 512;
-    private static final int UPDATE_MILLIS = 500;
-    private static final int BAR_WIDTH = 80;
 
     @Option(
             names = "--text",
@@ -46,6 +43,26 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
             paramLabel = "N",
             description = "tokens in a window (default: 512, or the model's positions if fewer)")
     private Integer context;
+
+    @Option(
+            names = "--stride",
+            paramLabel = "N",
+            description =
+                    "tokens from the start of a window to that of the next; below --context, windows"
+                            + " overlap and predict only what is new in them (default: --context)")
+    private Integer stride;
+
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "windows that pass through the model together (default: 1)")
+    private int batch;
+
+    @Option(
+            names = "--token-ids",
+            description = "the text file holds token ids, separated by white space or commas")
+    private boolean tokenIds;
 
     @Option(
             names = "--windows",
@@ -71,6 +88,12 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
     void prepare() throws IOException {
         if (context != null && context < 2) {
             throw wrongUsage("--context is " + context + ", but must be at least 2");
+        }
+        if (stride != null && stride < 1) {
+            throw wrongUsage("--stride is " + stride + ", but must be at least 1");
+        }
+        if (batch < 1) {
+            throw wrongUsage("--batch is " + batch + ", but must be at least 1");
         }
         if (windows < 0) {
             throw wrongUsage("--windows is " + windows + ", but must be 0 (all) or more");
@@ -114,28 +137,36 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
     private PerplexityReport score(LanguageModel loaded, LanguageModel reference, int positions)
             throws IOException {
         int length = context == null ? Math.min(DEFAULT_CONTEXT, positions) : context;
-        long[] ids = loaded.encode(text);
-        if (reference != null && !Arrays.equals(ids, reference.encode(text))) {
+        int step = stride == null ? length : stride;
+        if (step > length) {
+            throw wrongUsage("--stride is " + step + ", but a window has " + length + " tokens");
+        }
+        long[] ids = tokenIds ? parsedIds() : loaded.encode(text);
+        if (reference != null && !tokenIds && !Arrays.equals(ids, reference.encode(text))) {
             throw new IOException(
                     "the tokenizer of "
                             + against
                             + " makes other tokens of the text; only models with the same"
                             + " vocabulary can be compared");
         }
-        TokenWindows cut = new TokenWindows(ids, length, windows);
-        try (ProgressBar bar = progressBar(cut.count())) {
-            return loaded.perplexity(cut, reference, bar::stepTo);
+        TokenWindows cut = new TokenWindows(ids, length, step, windows);
+        try (ProgressBar bar = progressBar("windows", cut.count())) {
+            return loaded.perplexity(cut, batch, reference, bar::stepTo);
         }
     }
 
-    private ProgressBar progressBar(int count) {
-        return new ProgressBarBuilder()
-                .setTaskName("windows")
-                .setInitialMax(count)
-                .setStyle(ProgressBarStyle.ASCII)
-                .setUpdateIntervalMillis(UPDATE_MILLIS)
-                .setConsumer(new ConsoleProgressBarConsumer(streams().err(), BAR_WIDTH))
-                .build();
+    private long[] parsedIds() throws IOException {
+        String[] numbers = text.strip().split("[\\s,]+");
+        long[] ids = new long[numbers.length];
+        for (int i = 0; i < ids.length; i++) {
+            try {
+                ids[i] = Long.parseLong(numbers[i]);
+            } catch (NumberFormatException e) {
+                throw new IOException(
+                        file + ": entry " + i + ", \"" + numbers[i] + "\", is no token id", e);
+            }
+        }
+        return ids;
     }
 
     /** {@inheritDoc} */
@@ -144,11 +175,27 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
         row("perplexity", "%.4f", report.perplexity());
         row("tokens", "%,d", report.tokens());
         row("windows", "%,d", report.windows());
-        if (report.klDivergence() != null) {
-            row("KL divergence", "%.5f nats per token", report.klDivergence());
-            row("top-1 agreement", "%.2f %%", 100 * report.top1Agreement());
+        if (report.paired() != null) {
+            printComparison(report, report.paired());
         }
         row("bits per weight", "%.3f", report.bitsPerWeight());
         row("seconds", "%.1f", report.seconds());
+    }
+
+    private void printComparison(PerplexityReport report, PairedReport paired) {
+        row("of the reference", "%.4f", paired.referencePerplexity());
+        row("gap", "%.4f", paired.gap());
+        row("KL divergence", "%.5f nats per token", report.klDivergence());
+        row("top-1 agreement", "%.2f %%", 100 * report.top1Agreement());
+        if (paired.gapLow() != null) {
+            row("95% intervals", "by %d batch means of 128 tokens", paired.batches());
+            interval("  perplexity", "%.4f", paired.perplexityLow(), paired.perplexityHigh());
+            interval("  gap, paired", "%.4f", paired.gapLow(), paired.gapHigh());
+            interval("  KL divergence", "%.5f", paired.klLow(), paired.klHigh());
+        }
+    }
+
+    private void interval(String name, String format, double low, double high) {
+        row(name, format + " to " + format, low, high);
     }
 }

@@ -67,7 +67,7 @@ final class StudyCommand implements Callable<Integer> {
         @Option(names = "--json", description = "print the report as one JSON object")
         private boolean json;
 
-        @Option(names = ModelCommand.VERBOSE, description = "print the stack trace of an error")
+        @Option(names = ReportCommand.VERBOSE, description = "print the stack trace of an error")
         private boolean verbose;
 
         @Option(names = "--help", usageHelp = true, description = "print this help")

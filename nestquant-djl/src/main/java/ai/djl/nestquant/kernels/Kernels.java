@@ -24,7 +24,7 @@ public interface Kernels {
      * @return the shared kernels, on as many threads as there are processors until told otherwise
      */
     static Kernels best() {
-        return KernelChoice.Shared.KERNELS;
+        return StageClock.timed(KernelChoice.Shared.KERNELS);
     }
 
     /** Returns the name under which benchmarks and the command line report these kernels. */

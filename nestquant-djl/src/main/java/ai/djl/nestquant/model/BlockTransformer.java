@@ -64,10 +64,11 @@ public final class BlockTransformer {
 
     private Block replace(String name, Linear linear) {
         int bits = config.activationBits();
+        SimulatedCode simulated = SimulatedCode.of(config.code());
         Block coded =
-                config.code() == QuantizationConfig.Code.INT4
-                        ? SimulatedLinear.encode(name, linear, bits, manager)
-                        : NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager);
+                simulated == null
+                        ? NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager)
+                        : SimulatedLinear.encode(name, linear, simulated, bits, manager);
         linear.clear();
         return coded;
     }

@@ -132,6 +132,20 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     }
 
     /**
+     * Returns the bits of an entry of a key or value in the cache, scales included.
+     *
+     * @return bits per entry; of a simulated code those that it would take
+     */
+    public double cacheBitsPerEntry() {
+        SimulatedCode simulated = SimulatedCode.of(quantization.code());
+        if (simulated != null && quantization.cacheBits() > 0) {
+            return simulated.bitsPerEntry(config.headSize());
+        }
+        double entries = 2.0 * config.layers() * config.kvHeads() * config.headSize();
+        return cacheBytesPerToken() * Byte.SIZE / entries;
+    }
+
+    /**
      * Runs tokens through the model, appending their keys and values to a cache.
      *
      * @param store where parameters are taken from

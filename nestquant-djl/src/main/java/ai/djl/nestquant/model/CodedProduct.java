@@ -9,6 +9,8 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nn.core.Linear;
 import java.nio.FloatBuffer;
 
@@ -96,7 +98,7 @@ abstract class CodedProduct {
             FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
             if (panelRows == rows) {
                 decodeRows(0, rows, decoded);
-                return scope.ret(Linear.linear(x, panel).singletonOrThrow());
+                return scope.ret(hostProduct(x, panel));
             }
             // filled in place: logits of a long prompt are too large to be held twice
             NDArray y = scope.create(new Shape(tokens, rows), DataType.FLOAT32);
@@ -104,11 +106,18 @@ abstract class CodedProduct {
                 int to = Math.min(rows, from + panelRows);
                 decodeRows(from, to, decoded);
                 try (NDArray weight = panel.get(new NDIndex().addSliceDim(0, to - from));
-                        NDArray part = Linear.linear(x, weight).singletonOrThrow()) {
+                        NDArray part = hostProduct(x, weight)) {
                     y.set(new NDIndex().addAllDim().addSliceDim(from, to), part);
                 }
             }
             return scope.ret(y);
         }
+    }
+
+    private static NDArray hostProduct(NDArray x, NDArray weight) {
+        StageClock.enter(Stage.PRODUCTS);
+        NDArray y = Linear.linear(x, weight).singletonOrThrow();
+        StageClock.leave(Stage.PRODUCTS);
+        return y;
     }
 }

@@ -6,6 +6,8 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nestquant.rotation.Workspace;
 import ai.djl.nn.AbstractBlock;
@@ -99,8 +101,13 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         checkOpen();
         NDArray x = inputs.singletonOrThrow();
         int tokens = Math.toIntExact(x.size() / hidden);
+        StageClock.enter(Stage.ROTATION);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        NDArray y = product.multiply(x.getManager(), Int8Rows.round(rotated, tokens, 16));
+        StageClock.leave(Stage.ROTATION);
+        StageClock.enter(Stage.ENCODING);
+        Int8Rows coded = Int8Rows.round(rotated, tokens, 16);
+        StageClock.leave(Stage.ENCODING);
+        NDArray y = product.multiply(x.getManager(), coded);
         return new NDList(y.reshape(getOutputShapes(new Shape[] {x.getShape()})[0]));
     }
 

@@ -3,6 +3,8 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
@@ -14,9 +16,9 @@ import java.util.function.BiFunction;
  * Attention over keys and values that live on lattice codes (NestQuant paper, section 4).
  *
  * <p>Queries and keys get the same rotation after RoPE, which leaves their products as they are and
- * makes the keys' blocks look Gaussian. The rotation of values is folded into the value and output
- * projections where head size and padded head size agree. Stateless after construction and
- * therefore safe for concurrent use.
+ * makes the keys' blocks look Gaussian; codes to compare with that are used without a rotation get
+ * none. The rotation of values is folded into the value and output projections where head size and
+ * padded head size agree. Stateless after construction and therefore safe for concurrent use.
  */
 public final class NestQuantAttention extends RotaryAttention {
 
@@ -24,7 +26,7 @@ public final class NestQuantAttention extends RotaryAttention {
 
     private final Parameter rotation;
     private final boolean valuesFolded;
-    private final QuantizationConfig.Code code;
+    private final SimulatedCode simulated;
 
     @SuppressWarnings("this-escape")
     private NestQuantAttention(
@@ -41,7 +43,12 @@ public final class NestQuantAttention extends RotaryAttention {
                 transform.apply("o_proj", source.output),
                 source.queryNorm,
                 source.keyNorm);
-        this.code = code;
+        simulated = SimulatedCode.of(code);
+        if (rotationMatrix == null) {
+            valuesFolded = true;
+            rotation = null;
+            return;
+        }
         Shape shape = rotationMatrix.getShape();
         valuesFolded = shape.get(0) == shape.get(1);
         rotation =
@@ -64,6 +71,9 @@ public final class NestQuantAttention extends RotaryAttention {
             QuantizationConfig.Code code,
             NDManager manager,
             BiFunction<String, Block, Block> transform) {
+        if (!code.rotates()) {
+            return new NestQuantAttention(source, null, code, transform);
+        }
         Rotation rotation = rotation(source.config.headSize());
         if (rotation.paddedLength() == rotation.length()) {
             foldIntoValues(rotation, source.value);
@@ -132,24 +142,30 @@ public final class NestQuantAttention extends RotaryAttention {
     /** {@inheritDoc} */
     @Override
     boolean fusible() {
-        return valuesFolded && code != QuantizationConfig.Code.INT4;
+        return valuesFolded && simulated == null;
     }
 
     /** {@inheritDoc} */
     @Override
     NDArray attend(Pass pass, NDArray q, NDArray k, NDArray v) {
+        if (rotation == null) {
+            return super.attend(pass, q, simulated.apply(k), simulated.apply(v));
+        }
         NDArray matrix = rotation.getArray();
         NDArray keys = rotate(k, matrix);
         NDArray values = valuesFolded ? v : rotate(v, matrix);
-        if (code == QuantizationConfig.Code.INT4) {
-            keys = SimulatedCode.apply(keys);
-            values = SimulatedCode.apply(values);
+        if (simulated != null) {
+            keys = simulated.apply(keys);
+            values = simulated.apply(values);
         }
         NDArray mixed = super.attend(pass, rotate(q, matrix), keys, values);
         return valuesFolded ? mixed : rotate(mixed, matrix.transpose());
     }
 
     private static NDArray rotate(NDArray x, NDArray weight) {
-        return Linear.linear(x, weight).singletonOrThrow();
+        StageClock.enter(Stage.ROTATION);
+        NDArray rotated = Linear.linear(x, weight).singletonOrThrow();
+        StageClock.leave(Stage.ROTATION);
+        return rotated;
     }
 }

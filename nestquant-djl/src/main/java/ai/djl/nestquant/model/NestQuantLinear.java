@@ -11,6 +11,8 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerSpec;
+import ai.djl.nestquant.kernels.StageClock;
+import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
@@ -145,8 +147,13 @@ public final class NestQuantLinear extends AbstractBlock {
                             + inFeatures);
         }
         int tokens = Math.toIntExact(shape.size() / inFeatures);
+        StageClock.enter(Stage.ROTATION);
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
-        return ActivationCode.code(rotated, tokens, activationBits());
+        StageClock.leave(Stage.ROTATION);
+        StageClock.enter(Stage.ENCODING);
+        Int8Rows coded = ActivationCode.code(rotated, tokens, activationBits());
+        StageClock.leave(Stage.ENCODING);
+        return coded;
     }
 
     /**
@@ -194,6 +201,17 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public DistortionStats distortion() {
         return distortion;
+    }
+
+    /** Describes the weight as it is stored. */
+    CodedLayer describe(String name) {
+        long weights = (long) outFeatures * inFeatures;
+        return new CodedLayer(
+                name,
+                weights,
+                (double) codes.bytes() * Byte.SIZE / weights,
+                distortion.relativeError(),
+                false);
     }
 
     /** Counts the coded weights and the bytes that are really allocated for them. */

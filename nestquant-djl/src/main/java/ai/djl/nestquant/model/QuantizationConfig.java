@@ -2,6 +2,7 @@ package ai.djl.nestquant.model;
 
 import ai.djl.nestquant.codec.PackedCode;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -50,18 +51,65 @@ public record QuantizationConfig(
         FLOAT
     }
 
-    /** What the bits of weights are made of. */
+    /**
+     * What the bits are made of. {@link #E8} and {@link #D8} are lattice codes that the product
+     * runs on; all others are for comparison only: decoded values are held in floats, so they take
+     * the memory of floats and sizes are reported so.
+     */
     public enum Code {
         /** The lattice code 16·E8 (or 8·E8 for 3 bits) with the ladder 3:4:5:7. */
         E8,
         /** The lattice code 16·D8* (or 8·D8*) with eight scales. */
         D8,
+        /** Symmetric int4 with one clipped scale for each rotated row, token or head vector. */
+        INT4,
+        /** The paper's code 14·E8 with four real scales, rows divided by their root mean square. */
+        NESTQUANT,
+        /** As the paper's NestQuantM: the leader of 16·E8 moves a fixed coordinate. */
+        NESTQUANTM,
+        /** Symmetric int4 with one absmax scale for each row, token or head vector, unrotated. */
+        RTN,
+        /** The rule of Q4_0, unrotated. */
+        Q4_0,
+        /** MXFP4, unrotated. */
+        MXFP4,
+        /** NVFP4, unrotated. */
+        NVFP4,
+        /** {@link #Q4_0} after the rotation. */
+        Q4_0_ROTATED,
+        /** {@link #MXFP4} after the rotation. */
+        MXFP4_ROTATED,
+        /** {@link #NVFP4} after the rotation. */
+        NVFP4_ROTATED;
+
+        private static final String ROTATED = "_ROTATED";
+
         /**
-         * Symmetric int4 for weights, activations, keys and values with one clipped scale for each
-         * rotated row, token or head vector, as a comparison only: decoded values are held in
-         * floats, so it takes the memory of floats and sizes are reported so.
+         * Tells whether the code stands in for the product's in floats.
+         *
+         * @return true but for the codes that the product runs on
          */
-        INT4
+        public boolean simulated() {
+            return ordinal() >= INT4.ordinal();
+        }
+
+        /** Tells whether rows, tokens and head vectors are rotated before they are coded. */
+        boolean rotates() {
+            return name().endsWith(ROTATED) || ordinal() < RTN.ordinal();
+        }
+
+        /** Returns the code without what is done before. */
+        Code base() {
+            return valueOf(name().replace(ROTATED, ""));
+        }
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        private static boolean knows(String key) {
+            return Arrays.stream(values()).anyMatch(code -> code.key().equals(key));
+        }
     }
 
     /** The name of the option that holds the text form. */
@@ -70,11 +118,10 @@ public record QuantizationConfig(
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
                     + " in place of w4, each optionally followed by ,balance=off, ,code=e8,"
-                    + " ,code=d8, ,code=int4 (int4 in place of lattice codes, simulated"
-                    + " in float for comparison), ,head=int8, ,head=w4, ,head=float and"
+                    + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
+                    + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
+                    + " nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
                     + " ,exclude=NAME";
-
-    private static final List<String> CODES = List.of("e8", "d8", "int4");
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
@@ -88,8 +135,9 @@ public record QuantizationConfig(
 
     /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
-        if (code == Code.INT4 && weightBits == 3) {
-            throw new IllegalArgumentException("code=int4 has 4 bits: use w4,code=int4");
+        if (code.simulated() && weightBits == 3) {
+            String part = "code=" + code.key();
+            throw new IllegalArgumentException(part + " has 4 bits: use w4," + part);
         }
         if (head == Head.W4 && weightBits == 0) {
             throw new IllegalArgumentException(
@@ -123,9 +171,7 @@ public record QuantizationConfig(
                 excluded.add(option[1]);
             } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
                 balance = parts[i].equals("balance=on");
-            } else if (option.length == 2
-                    && option[0].equals("code")
-                    && CODES.contains(option[1])) {
+            } else if (option.length == 2 && option[0].equals("code") && Code.knows(option[1])) {
                 code = Code.valueOf(option[1].toUpperCase(Locale.ROOT));
             } else if (option.length == 2
                     && option[0].equals("head")
@@ -197,7 +243,7 @@ public record QuantizationConfig(
 
     /** Tells whether keys and values are held as lattice codes. */
     boolean packsCache() {
-        return cacheBits > 0 && code != Code.INT4;
+        return cacheBits > 0 && !code.simulated();
     }
 
     private static boolean matches(String pattern, String name) {
@@ -220,9 +266,7 @@ public record QuantizationConfig(
             text.append("none");
         }
         text.append(balance ? "" : ",balance=off");
-        if (code != Code.E8) {
-            text.append(",code=").append(code.name().toLowerCase(Locale.ROOT));
-        }
+        text.append(code == Code.E8 ? "" : ",code=" + code.key());
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
         }

@@ -1,39 +1,136 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.nestquant.codec.AbsmaxQuantizer;
+import ai.djl.nestquant.codec.BetaPolicy;
+import ai.djl.nestquant.codec.BetaSet;
 import ai.djl.nestquant.codec.ClippedQuantizer;
+import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.GaussianBetas;
+import ai.djl.nestquant.codec.LatticeQuantizer;
+import ai.djl.nestquant.codec.MxFp4Quantizer;
+import ai.djl.nestquant.codec.NvFp4Quantizer;
+import ai.djl.nestquant.codec.Q4ZeroQuantizer;
 import ai.djl.nestquant.codec.RowQuantizer;
+import ai.djl.nestquant.lattice.CoarseLattice;
+import ai.djl.nestquant.lattice.VoronoiCode;
+import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * Symmetric int4 with one clipped scale for each rotated row, which stands in for the lattice code
- * in comparisons: rows become what they would be decoded to and stay floats.
+ * A code that stands in for the product's in comparisons: rows become what they would be decoded to
+ * and stay floats.
  *
- * <p>Stateless and safe for concurrent use.
+ * <p>Rows are padded with zeros to whole groups of the code while it works on them. Immutable and
+ * safe for concurrent use.
  */
 final class SimulatedCode {
 
-    private static final RowQuantizer INT4 = new ClippedQuantizer(4);
+    /** A multiple of every code's block or group. */
+    private static final int GROUP = 32;
 
-    private SimulatedCode() {}
+    private final QuantizationConfig.Code code;
+
+    private SimulatedCode(QuantizationConfig.Code code) {
+        this.code = code;
+    }
+
+    /** Returns the simulation of a code, or null for those that are not simulated. */
+    static SimulatedCode of(QuantizationConfig.Code code) {
+        return code.simulated() ? new SimulatedCode(code) : null;
+    }
+
+    /** Tells whether rows are to be rotated before. */
+    boolean rotates() {
+        return code.rotates();
+    }
 
     /**
-     * Codes and decodes rows in place.
+     * Returns the bits per entry that rows of a length would take, scales included.
      *
-     * @param rows {@code [count][columns]}, rotated
-     * @param count the number of rows, positive
+     * @param columns entries of a row
      */
-    static void apply(float[] rows, int count) {
+    double bitsPerEntry(int columns) {
+        int padded = padded(columns);
+        return quantizer(1).bitsPerEntry(padded) * padded / columns;
+    }
+
+    /**
+     * Codes and decodes rows in place; all of them are one tensor where the code has a tensor's
+     * scale.
+     *
+     * @param rows {@code [count][columns]}, rotated where {@link #rotates} says so
+     * @param count the number of rows, positive
+     * @return how far the rows have moved
+     */
+    DistortionStats apply(float[] rows, int count) {
+        float largest = 0;
+        if (code.base() == QuantizationConfig.Code.NVFP4) {
+            for (float x : rows) {
+                largest = Math.max(largest, Math.abs(x));
+            }
+        }
+        RowQuantizer quantizer = quantizer(largest);
+        DistortionStats stats = new DistortionStats();
         int columns = rows.length / count;
         IntStream.range(0, count)
                 .parallel()
-                .forEach(row -> INT4.quantize(rows, row * columns, columns, rows));
+                .forEach(row -> apply(quantizer, rows, row * columns, columns, stats));
+        return stats;
+    }
+
+    private static void apply(
+            RowQuantizer quantizer, float[] rows, int start, int columns, DistortionStats stats) {
+        float[] decoded = Arrays.copyOfRange(rows, start, start + columns);
+        float[] padded = Arrays.copyOf(decoded, padded(columns));
+        int overloads = quantizer.quantize(padded, 0, padded.length, padded);
+        double error = 0;
+        double norm = 0;
+        for (int i = 0; i < columns; i++) {
+            double difference = (double) padded[i] - decoded[i];
+            error += difference * difference;
+            norm += (double) decoded[i] * decoded[i];
+        }
+        System.arraycopy(padded, 0, rows, start, columns);
+        synchronized (stats) {
+            stats.addRow(error, norm, padded.length / Byte.SIZE, overloads);
+        }
     }
 
     /** Codes and decodes the vectors along an array's last axis. */
-    static NDArray apply(NDArray vectors) {
+    NDArray apply(NDArray vectors) {
         float[] rows = vectors.toFloatArray();
         apply(rows, Math.toIntExact(vectors.size() / vectors.getShape().getLastDimension()));
         return vectors.getManager().create(rows, vectors.getShape());
+    }
+
+    private static int padded(int columns) {
+        return (columns + GROUP - 1) / GROUP * GROUP;
+    }
+
+    private RowQuantizer quantizer(float largest) {
+        switch (code.base()) {
+            case INT4:
+                return new ClippedQuantizer(4);
+            case RTN:
+                return new AbsmaxQuantizer(4, 0);
+            case Q4_0:
+                return new Q4ZeroQuantizer();
+            case MXFP4:
+                return new MxFp4Quantizer();
+            case NVFP4:
+                return new NvFp4Quantizer(largest == 0 ? 1 : largest);
+            case NESTQUANT:
+                return lattice(CoarseLattice.GOSSET, 14, GaussianBetas.E8_14_K4);
+            case NESTQUANTM:
+                return lattice(CoarseLattice.GOSSET_FIXED, 16, GaussianBetas.E8_FIXED_16_K4);
+            default:
+                throw new IllegalArgumentException(code + " is not simulated");
+        }
+    }
+
+    private static RowQuantizer lattice(CoarseLattice coarse, int ratio, BetaSet betas) {
+        VoronoiCode code = new VoronoiCode(coarse, ratio);
+        return LatticeQuantizer.normalized(code, betas, BetaPolicy.BEST_FIT);
     }
 }

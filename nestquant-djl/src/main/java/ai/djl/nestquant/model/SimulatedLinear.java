@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
@@ -12,9 +13,9 @@ import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 
 /**
- * A Linear block {@code y = (Rx)(WRᵀ)ᵀ + b} with the rotation of {@link NestQuantLinear}, whose
- * weight rows and 4-bit inputs went through {@link SimulatedCode}: what {@link NestQuantLinear} is
- * compared with, not a product.
+ * A Linear block {@code y = (Rx)(WRᵀ)ᵀ + b} with the rotation of {@link NestQuantLinear}, or none
+ * where the code is used without, whose weight rows and 4-bit inputs went through {@link
+ * SimulatedCode}: what {@link NestQuantLinear} is compared with, not a product.
  *
  * <p>Input {@code [..., inFeatures]}, output {@code [..., outFeatures]}. The decoded weight is a
  * float array {@code [outFeatures][padded inFeatures]} and counted as one by {@link WeightSummary}.
@@ -24,15 +25,24 @@ final class SimulatedLinear extends AbstractBlock {
 
     private static final int SIMULATED_BITS = 4;
 
+    private final SimulatedCode code;
     private final Rotation rotation;
     private final int activationBits;
     private final Parameter weight;
     private final Parameter bias;
+    private final DistortionStats distortion;
 
     @SuppressWarnings("this-escape")
     private SimulatedLinear(
-            Rotation rotation, int activationBits, NDArray decoded, NDArray biasArray) {
-        this.rotation = rotation;
+            SimulatedCode code,
+            int inFeatures,
+            int activationBits,
+            NDArray decoded,
+            DistortionStats distortion,
+            NDArray biasArray) {
+        this.code = code;
+        this.distortion = distortion;
+        rotation = NestQuantLinear.rotation(inFeatures);
         this.activationBits = activationBits;
         weight = addParameter(Blocks.parameter("weight", Parameter.Type.WEIGHT, decoded));
         bias =
@@ -46,19 +56,24 @@ final class SimulatedLinear extends AbstractBlock {
      *
      * @param name the block's name, for error messages
      * @param linear the block, initialised; its bias, if any, is copied
+     * @param code what weights and 4-bit inputs are put on
      * @param activationBits bits of the input's entries: 4 simulated, 8, or 0 for float
      * @param manager owns the decoded weight
      * @return the block
      * @throws IllegalArgumentException if a weight is NaN or infinite
      */
     static SimulatedLinear encode(
-            String name, Linear linear, int activationBits, NDManager manager) {
+            String name, Linear linear, SimulatedCode code, int activationBits, NDManager manager) {
         NDArray exact = linear.getParameters().get("weight").getArray();
         int rows = Math.toIntExact(exact.getShape().get(0));
-        Rotation rotation = NestQuantLinear.rotation(Math.toIntExact(exact.getShape().get(1)));
-        float[] rotated = rotation.padAndApply(exact.toFloatArray(), rows);
+        int columns = Math.toIntExact(exact.getShape().get(1));
+        float[] rotated = exact.toFloatArray();
+        if (code.rotates()) {
+            rotated = NestQuantLinear.rotation(columns).padAndApply(rotated, rows);
+        }
+        DistortionStats distortion;
         try {
-            SimulatedCode.apply(rotated, rows);
+            distortion = code.apply(rotated, rows);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
@@ -68,8 +83,8 @@ final class SimulatedLinear extends AbstractBlock {
             bias = linear.getParameters().get("bias").getArray().duplicate();
             bias.attach(manager);
         }
-        NDArray decoded = manager.create(rotated, new Shape(rows, rotation.paddedLength()));
-        return new SimulatedLinear(rotation, activationBits, decoded, bias);
+        NDArray decoded = manager.create(rotated, new Shape(rows, rotated.length / rows));
+        return new SimulatedLinear(code, columns, activationBits, decoded, distortion, bias);
     }
 
     /** {@inheritDoc} */
@@ -82,18 +97,30 @@ final class SimulatedLinear extends AbstractBlock {
         NDArray x = inputs.singletonOrThrow();
         Shape shape = x.getShape();
         int tokens = Math.toIntExact(shape.size() / rotation.length());
-        float[] coded = rotation.padAndApply(x.toFloatArray(), tokens);
+        float[] coded = x.toFloatArray();
+        if (code.rotates()) {
+            coded = rotation.padAndApply(coded, tokens);
+        }
         if (activationBits == SIMULATED_BITS) {
-            SimulatedCode.apply(coded, tokens);
+            code.apply(coded, tokens);
         } else if (activationBits != 0) {
             coded = ActivationCode.code(coded, tokens, activationBits).decode();
         }
-        Shape padded = shape.slice(0, shape.dimension() - 1).add(rotation.paddedLength());
+        Shape padded = shape.slice(0, shape.dimension() - 1).add(coded.length / tokens);
         NDArray array = x.getManager().create(coded, padded);
         NDArray decoded = store.getValue(weight, x.getDevice(), false);
         return bias == null
                 ? Linear.linear(array, decoded)
                 : Linear.linear(array, decoded, store.getValue(bias, x.getDevice(), false));
+    }
+
+    /** Describes the weight as it would be stored. */
+    CodedLayer describe(String name) {
+        long outFeatures = weight.getArray().getShape().get(0);
+        int columns = Math.toIntExact(weight.getArray().getShape().get(1));
+        double bits = code.bitsPerEntry(columns) * columns / rotation.length();
+        return new CodedLayer(
+                name, outFeatures * rotation.length(), bits, distortion.relativeError(), true);
     }
 
     /** {@inheritDoc} */

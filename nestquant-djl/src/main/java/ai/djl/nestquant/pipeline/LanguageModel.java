@@ -9,6 +9,7 @@ import ai.djl.nestquant.engine.NestQuantEngine;
 import ai.djl.nestquant.engine.Tokenizers;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.model.CausalLm;
+import ai.djl.nestquant.model.CodedLayer;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.model.WeightSummary;
 import ai.djl.repository.zoo.Criteria;
@@ -24,7 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
-import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 
 /**
  * A model loaded through DJL's public interface, and what the commands do with it.
@@ -113,6 +114,21 @@ public final class LanguageModel implements AutoCloseable {
         return block.config().maxPositions();
     }
 
+    /** Lists the coded Linear blocks. */
+    List<CodedLayer> codedLayers() {
+        return CodedLayer.of(block);
+    }
+
+    /** Returns the bits that an entry of a key or value takes, or would take if simulated. */
+    double cacheBitsPerEntry() {
+        return block.cacheBitsPerEntry();
+    }
+
+    /** Returns the number of tokens that there are. */
+    int vocabularySize() {
+        return block.config().vocabularySize();
+    }
+
     /**
      * Continues a prompt with the arguments that the model was opened with.
      *
@@ -152,8 +168,15 @@ public final class LanguageModel implements AutoCloseable {
      * @throws IOException if the tokenizer cannot be read
      */
     public long[] encode(String text) throws IOException {
+        return encode(List.of(text)).get(0);
+    }
+
+    /** Turns texts into tokens, without special tokens. */
+    List<long[]> encode(List<String> texts) throws IOException {
         try (var tokenizer = Tokenizers.open(model.getModelPath())) {
-            return tokenizer.encode(text, false, false).getIds();
+            return texts.stream()
+                    .map(text -> tokenizer.encode(text, false, false).getIds())
+                    .toList();
         }
     }
 
@@ -165,43 +188,62 @@ public final class LanguageModel implements AutoCloseable {
      * @return the perplexity and its figures
      */
     public PerplexityReport perplexity(TokenWindows windows, IntConsumer onWindow) {
-        return perplexity(windows, null, onWindow);
+        return perplexity(windows, 1, null, onWindow);
     }
 
     /**
      * Scores the windows of a text and compares the predictions with those of a reference; each
-     * window passes through both models before the next one does.
+     * batch of windows passes through both models before the next one does.
      *
      * @param windows the windows
+     * @param batch the windows that pass through a model together, positive; they need as much more
+     *     memory
      * @param reference the model to compare with, or null
-     * @param onWindow takes the number of windows done, after each
+     * @param onWindow takes the number of windows done, after each batch
      * @return the perplexity of this model and its figures, with the divergence from the reference
      * @throws IllegalArgumentException if the vocabularies differ in size
      */
     public PerplexityReport perplexity(
-            TokenWindows windows, LanguageModel reference, IntConsumer onWindow) {
+            TokenWindows windows, int batch, LanguageModel reference, IntConsumer onWindow) {
         if (reference != null) {
             checkVocabulary(reference);
         }
-        Divergence divergence = new Divergence();
-        UnaryOperator<NDArray> logits =
-                reference == null
-                        ? this::logits
-                        : ids -> compared(divergence, reference.logits(ids), logits(ids));
+        return score(windows, batch, reference == null ? null : reference::logits, onWindow);
+    }
+
+    /** Scores windows against the logits of a reference with the same vocabulary, or null. */
+    PerplexityReport score(
+            TokenWindows windows, int batch, WindowLogits reference, IntConsumer onWindow) {
+        return score(windows, batch, this::logits, reference, onWindow);
+    }
+
+    /** Scores windows whose logits come from the model through a function. */
+    PerplexityReport score(
+            TokenWindows windows,
+            int batch,
+            WindowLogits own,
+            WindowLogits reference,
+            IntConsumer onWindow) {
         long start = System.nanoTime();
-        double perplexity;
-        try (NDManager manager = model.getNDManager().newSubManager()) {
-            perplexity = new Perplexity(manager, logits).of(windows, onWindow);
+        TextScore score;
+        try (NDManager manager = newManager()) {
+            score = new Perplexity(manager, own, reference, batch).of(windows, onWindow);
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         return new PerplexityReport(
-                perplexity,
+                score.perplexity(),
                 windows.tokens(),
                 windows.count(),
                 weights.bitsPerWeight(),
                 seconds,
-                reference == null ? null : divergence.mean(),
-                reference == null ? null : divergence.top1Agreement());
+                score.meanDivergence(),
+                score.top1Agreement(),
+                score.paired());
+    }
+
+    /** Returns a manager of the host engine's memory, to be closed before the model is. */
+    NDManager newManager() {
+        return model.getNDManager().newSubManager();
     }
 
     private void checkVocabulary(LanguageModel reference) {
@@ -216,16 +258,31 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    private static NDArray compared(Divergence divergence, NDArray reference, NDArray logits) {
-        try (reference) {
-            divergence.add(reference, logits);
-        }
-        return logits;
-    }
-
-    private NDArray logits(NDArray ids) {
+    /** Returns the logits of sequences {@code [batch][tokens]} at all their positions. */
+    NDArray logits(NDArray ids) {
         ParameterStore store = new ParameterStore(ids.getManager(), false);
         return block.logits(store, ids, null, false);
+    }
+
+    private NDArray logits(NDArray ids, int first) {
+        return logits(ids);
+    }
+
+    /**
+     * Measures where the time of a token goes; nothing else may run in the process meanwhile.
+     *
+     * @param promptTokens the tokens of the prompt, which are made up; positive
+     * @param steps the tokens generated after it, positive; no more than the positions together
+     * @param rounds how often, after one round that is not counted; positive
+     * @param onRound takes the number of rounds done, after each
+     * @return milliseconds per token of prompt and steps, by stage
+     */
+    public OverheadReport overhead(int promptTokens, int steps, int rounds, IntConsumer onRound) {
+        long[] prompt =
+                LongStream.range(0, promptTokens).map(i -> i * 37 % vocabularySize()).toArray();
+        try (NDManager manager = newManager()) {
+            return new OverheadStudy(block, manager, prompt, steps).run(rounds, onRound);
+        }
     }
 
     /** Frees the model's native memory. */

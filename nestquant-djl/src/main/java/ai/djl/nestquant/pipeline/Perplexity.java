@@ -2,91 +2,78 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-import java.util.Arrays;
 import java.util.function.IntConsumer;
-import java.util.function.UnaryOperator;
 
 /**
- * The perplexity of a text, {@code exp(−(1/n)·Σ ln p(token | tokens before it in its window))}.
+ * Passes the windows of a text through a model and scores them; the perplexity is {@code
+ * exp(−(1/n)·Σ ln p(token | tokens before it in its window))} over the n predicted tokens.
  *
- * <p>Every window stands alone: positions start at 0, nothing is put in front, and all of its
- * tokens but the first are predicted; n is their number over all windows. Log-likelihoods are
- * float32, their sum is double. Safe for concurrent use if the logits function is.
+ * <p>Every window stands alone: positions start at 0 and nothing is put in front. Safe for
+ * concurrent use if the logits functions are.
  */
-public final class Perplexity {
-
-    /** Floats of log-probabilities held at a time, 16 MB; a window of logits is held besides. */
-    private static final int CHUNK_FLOATS = 4 << 20;
+final class Perplexity {
 
     private final NDManager manager;
-    private final UnaryOperator<NDArray> logits;
+    private final WindowLogits logits;
+    private final WindowLogits reference;
+    private final int batch;
 
     /**
      * Creates the measure for a model.
      *
-     * @param manager the parent of the arrays that one window needs
-     * @param logits from token ids {@code [1][tokens]}, int64, to logits {@code
-     *     [1][tokens][vocabulary]}, float32
+     * @param manager the parent of the arrays that a batch of windows needs
+     * @param logits the model's logits
+     * @param reference the logits to compare with, or null
+     * @param batch the windows that pass through a model together, positive
      */
-    public Perplexity(NDManager manager, UnaryOperator<NDArray> logits) {
+    Perplexity(NDManager manager, WindowLogits logits, WindowLogits reference, int batch) {
+        if (batch < 1) {
+            throw new IllegalArgumentException("the batch is " + batch + ", but must be positive");
+        }
         this.manager = manager;
         this.logits = logits;
+        this.reference = reference;
+        this.batch = batch;
     }
 
     /**
      * Scores windows.
      *
      * @param windows the windows
-     * @param onWindow takes the number of windows done, after each
-     * @return the perplexity
-     * @throws IllegalStateException if a window's likelihood is not finite
+     * @param onWindow takes the number of windows done, after each batch
+     * @return the scores of all predicted tokens
+     * @throws IllegalStateException if a token's likelihood is not finite
      */
-    public double of(TokenWindows windows, IntConsumer onWindow) {
-        double loss = 0;
-        for (int i = 0; i < windows.count(); i++) {
-            double windowLoss = loss(windows.window(i));
-            if (!Double.isFinite(windowLoss)) {
-                throw new IllegalStateException(
-                        "the negative log-likelihood of window "
-                                + i
-                                + " is "
-                                + windowLoss
-                                + ": the model's weights or their quantisation are damaged");
+    TextScore of(TokenWindows windows, IntConsumer onWindow) {
+        TextScore score = new TextScore();
+        for (int first = 0; first < windows.count(); ) {
+            int size = windows.batch(first, batch);
+            try (NDManager scope = manager.newSubManager()) {
+                NDArray ids = ids(windows, first, size, scope);
+                NDArray others = reference == null ? null : reference.of(ids, first);
+                NDArray own = logits.of(ids, first);
+                for (int i = 0; i < size; i++) {
+                    score.add(
+                            windows.window(first + i),
+                            windows.firstPredicted(first + i),
+                            own.get(scope, i),
+                            others == null ? null : others.get(scope, i));
+                }
             }
-            loss += windowLoss;
-            onWindow.accept(i + 1);
+            first += size;
+            onWindow.accept(first);
         }
-        return Math.exp(loss / (windows.tokens() - windows.count()));
+        return score;
     }
 
-    /** Returns the summed negative log-likelihood of all tokens of a window but the first. */
-    private double loss(long[] ids) {
-        double loss = 0;
-        try (NDManager scope = manager.newSubManager()) {
-            NDArray all = logits.apply(scope.create(ids, new Shape(1, ids.length)));
-            all.attach(scope);
-            int vocabulary = Math.toIntExact(all.getShape().get(2));
-            int rows = Math.max(1, CHUNK_FLOATS / vocabulary);
-            for (int from = 0; from < ids.length - 1; from += rows) {
-                int to = Math.min(ids.length - 1, from + rows);
-                long[] targets = Arrays.copyOfRange(ids, from + 1, to + 1);
-                loss -= logLikelihood(all, from, to, targets);
-            }
+    /** Returns neighbouring windows of one length as {@code [size][tokens]}. */
+    static NDArray ids(TokenWindows windows, int first, int size, NDManager manager) {
+        int tokens = windows.window(first).length;
+        long[] ids = new long[size * tokens];
+        for (int i = 0; i < size; i++) {
+            System.arraycopy(windows.window(first + i), 0, ids, i * tokens, tokens);
         }
-        return loss;
-    }
-
-    private static double logLikelihood(NDArray logits, int from, int to, long[] targets) {
-        try (NDManager scope = NDManager.subManagerOf(logits)) {
-            NDArray rows = logits.get(scope, new NDIndex().addIndices(0).addSliceDim(from, to));
-            NDArray column = scope.create(targets, new Shape(targets.length, 1));
-            double sum = 0;
-            for (float value : rows.logSoftmax(1).gather(column, 1).toFloatArray()) {
-                sum += value;
-            }
-            return sum;
-        }
+        return manager.create(ids, new Shape(size, tokens));
     }
 }

@@ -10,10 +10,12 @@ package ai.djl.nestquant.pipeline;
  * @param windows the number of scored windows
  * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
  * @param seconds the time that scoring took, without loading the model
- * @param klDivergence nats per predicted token from a reference model, see {@link Divergence}; null
- *     where there is none
+ * @param klDivergence nats per predicted token from a reference model, {@code D(P ‖ Q)} with P the
+ *     reference's distribution; null where there is none
  * @param top1Agreement the share of predicted tokens for which both find the same token the most
  *     probable, in [0, 1]; null where there is no reference
+ * @param paired the differences from the reference with confidence intervals; null where there is
+ *     none
  */
 public record PerplexityReport(
         double perplexity,
@@ -22,4 +24,5 @@ public record PerplexityReport(
         double bitsPerWeight,
         double seconds,
         Double klDivergence,
-        Double top1Agreement) {}
+        Double top1Agreement,
+        PairedReport paired) {}

@@ -15,6 +15,8 @@ public final class ProcessMemory {
     /** Linux; other systems do not have it. */
     private static final Path STATUS = Path.of("/proc/self/status");
 
+    private static final Path CLEAR = Path.of("/proc/self/clear_refs");
+
     private static final String PEAK = "VmHWM:";
 
     private ProcessMemory() {}
@@ -30,6 +32,18 @@ public final class ProcessMemory {
             return Files.isReadable(STATUS) ? peak(Files.readAllLines(STATUS)) : -1;
         } catch (IOException e) {
             return -1;
+        }
+    }
+
+    /** Lets the peak begin anew from what is held now, where the operating system can do that. */
+    static void resetPeak() {
+        System.gc(); // what has been freed by then is no part of it
+        try {
+            if (Files.isWritable(CLEAR)) {
+                Files.writeString(CLEAR, "5");
+            }
+        } catch (IOException ignored) {
+            // the peak goes on from before, which is what other systems do
         }
     }
 

@@ -63,6 +63,51 @@ public final class ReportTable {
     }
 
     /**
+     * Returns the rows as a Markdown table, numbers to four significant digits.
+     *
+     * @return lines, each ending with a newline
+     */
+    public String toMarkdown() {
+        StringBuilder text = new StringBuilder(markdown(columns));
+        text.append(markdown(columns.stream().map(column -> "---").toList()));
+        for (List<Object> row : rows) {
+            text.append(markdown(row.stream().map(ReportTable::forReading).toList()));
+        }
+        return text.toString();
+    }
+
+    private static String markdown(List<String> cells) {
+        return "| " + String.join(" | ", cells).replace("*", "\\*") + " |\n";
+    }
+
+    /**
+     * Returns the rows as an HTML table, numbers to four significant digits.
+     *
+     * @return a {@code table} element
+     */
+    public String toHtml() {
+        StringBuilder text = new StringBuilder("<table>\n<thead>").append(html(columns, "th"));
+        text.append("</thead>\n<tbody>\n");
+        for (List<Object> row : rows) {
+            text.append(html(row.stream().map(ReportTable::forReading).toList(), "td"));
+        }
+        return text.append("</tbody>\n</table>\n").toString();
+    }
+
+    private static String html(List<String> cells, String element) {
+        StringBuilder text = new StringBuilder("<tr>");
+        for (String cell : cells) {
+            text.append('<').append(element).append('>').append(escaped(cell));
+            text.append("</").append(element).append('>');
+        }
+        return text.append("</tr>\n").toString();
+    }
+
+    static String escaped(String text) {
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+    }
+
+    /**
      * Returns the rows as RFC 4180 lines with a header, numbers in full.
      *
      * @return lines, each ending with a newline

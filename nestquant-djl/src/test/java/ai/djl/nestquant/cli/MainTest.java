@@ -1,6 +1,7 @@
 package ai.djl.nestquant.cli;
 
 import com.google.gson.Gson;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -113,6 +114,86 @@ public class MainTest {
     }
 
     @Test
+    public void tokenIdsStandForTheTextAndBatchesForSingleWindows() throws IOException {
+        Path ids = Files.createTempFile("nestquant", ".ids");
+        try {
+            Files.writeString(ids, "5, 6\n7 8,9 10 11 12 13 14\n");
+            String[] args = {
+                "perplexity", "--text", ids.toString(), "--token-ids", "--json", "--context", "4"
+            };
+            JsonObject json = run(with(args, "--stride", "2")).json();
+            Assert.assertEquals(json.get("tokens").getAsInt(), 10);
+            Assert.assertEquals(json.get("windows").getAsInt(), 4);
+            double single = run(args).json().get("perplexity").getAsDouble();
+            double batched = run(with(args, "--batch", "2")).json().get("perplexity").getAsDouble();
+            Assert.assertEquals(batched, single, 1e-4 * single); // float32 products in two shapes
+            assertError(run(with(args, "--stride", "5")), 2, "--stride is 5, but a window has 4");
+            Files.writeString(ids, "5 x");
+            assertError(run(args), 1, ids + ": entry 1, \"x\", is no token id");
+        } finally {
+            Files.delete(ids);
+        }
+    }
+
+    @Test
+    public void evaluateReportsTheseKeys() throws IOException {
+        Path data = Files.createTempFile("nestquant", ".jsonl");
+        try {
+            String line = "{\"goal\":\"Catch a fox\",\"sol1\":\"with a trap\",\"sol2\":\"by";
+            Files.writeString(data, (line + " asking\",\"label\":0}\n").repeat(3));
+            String[] args = {"evaluate", "--task", "piqa", "--data", data.toString(), "--json"};
+            Outcome outcome = run(with(args, "--limit", "2"));
+            JsonObject json = outcome.json();
+            Assert.assertEquals(
+                    List.copyOf(json.keySet()),
+                    List.of("task", "examples", "acc", "accNorm", "stderr", "seconds"));
+            Assert.assertEquals(json.get("task").getAsString(), "piqa");
+            Assert.assertEquals(json.get("examples").getAsInt(), 2);
+            Assert.assertTrue(outcome.err().contains("continuations"), "progress");
+            // all three are alike
+            Assert.assertEquals(json.get("acc").getAsDouble() % 1, 0.0);
+            Files.writeString(data, "{\"text\":\"Once upon a time there was a fox\"}\n");
+            JsonObject word =
+                    run("evaluate", "--task", "lambada", "--data", data.toString(), "--json")
+                            .json();
+            Assert.assertTrue(word.get("perplexity").getAsDouble() > 1);
+            assertError(run(args), 1, data + ", line 1 is no piqa example: \"goal\" must be");
+        } finally {
+            Files.delete(data);
+        }
+    }
+
+    @Test
+    public void overheadOfAllStagesAddsUp() throws IOException {
+        Path plot = Files.createTempFile("nestquant", ".png");
+        try {
+            String[] args = {
+                "overhead", "--json", "--prompt-tokens", "20", "--steps", "3", "--rounds", "1"
+            };
+            JsonObject json =
+                    run(with(args, "--plot", plot.toString(), "--quantization", "w4a4kv4")).json();
+            Assert.assertEquals(json.getAsJsonArray("rows").size(), 2);
+            for (JsonElement element : json.getAsJsonArray("rows")) {
+                JsonObject row = element.getAsJsonObject();
+                double sum = 0;
+                for (String stage :
+                        List.of("rotation", "encoding", "decoding", "products", "hostEngine")) {
+                    Assert.assertTrue(row.get(stage).getAsDouble() > 0, stage + " of " + row);
+                    sum += row.get(stage).getAsDouble();
+                }
+                Assert.assertEquals(row.get("total").getAsDouble(), sum, 1e-9 * sum);
+            }
+            Assert.assertTrue(Files.size(plot) > 0);
+            JsonObject plain = run(with(args, "--quantization", "none")).json();
+            JsonObject step = plain.getAsJsonArray("rows").get(1).getAsJsonObject();
+            Assert.assertEquals(step.get("products").getAsDouble(), 0.0);
+            assertError(run("overhead", "--steps", "1024"), 2, "--prompt-tokens and --steps are");
+        } finally {
+            Files.delete(plot);
+        }
+    }
+
+    @Test
     public void infoReportsTheseKeys() {
         JsonObject json = run("info", "--json").json();
         Assert.assertEquals(
@@ -145,7 +226,12 @@ public class MainTest {
                 List.of("klDivergence", "top1Agreement"));
         Assert.assertTrue(coded.get("klDivergence").getAsDouble() > 0);
         Assert.assertTrue(coded.get("top1Agreement").getAsDouble() > 0.5);
+        JsonObject paired = coded.getAsJsonObject("paired");
+        for (String key : List.of("level", "batches", "referencePerplexity", "gap")) {
+            Assert.assertTrue(paired.has(key), key);
+        }
         JsonObject same = run(with(args, "--quantization", "none")).json();
+        Assert.assertEquals(same.getAsJsonObject("paired").get("gap").getAsDouble(), 0.0);
         Assert.assertEquals(same.get("klDivergence").getAsDouble(), 0.0);
         Assert.assertEquals(same.get("top1Agreement").getAsDouble(), 1.0);
         assertError(
@@ -260,6 +346,28 @@ public class MainTest {
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
             {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
             {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {new String[] {"compare"}, "Missing required option: '--text=FILE'"},
+            {new String[] {"compare", "--text", "x", "--context", "1"}, "--context is 1"},
+            {new String[] {"compare", "--text", "x", "--windows", "-1"}, "--windows is -1"},
+            {
+                new String[] {"compare", "--text", "x", "--methods", "w4;w9"},
+                "--methods: unknown quantization \"w9\""
+            },
+            {
+                new String[] {"compare", "--text", "x", "--html", "no/such/file"},
+                "the folder of no/such/file does not exist"
+            },
+            {new String[] {"evaluate", "--data", "x"}, "Missing required option: '--task=NAME'"},
+            {
+                new String[] {"evaluate", "--data", "x", "--task", "boolq"},
+                "--task: unknown task \"boolq\"; known are piqa, arc,"
+            },
+            {
+                new String[] {"evaluate", "--data", "x", "--task", "arc", "--limit", "-1"},
+                "--limit is -1"
+            },
+            {new String[] {"perplexity", "--text", "x", "--stride", "0"}, "--stride is 0"},
+            {new String[] {"perplexity", "--text", "x", "--batch", "0"}, "--batch is 0"},
         };
     }
 
@@ -294,6 +402,10 @@ public class MainTest {
     public void contextBeyondTheModelsPositionsIsWrongUsage() {
         assertError(
                 run("perplexity", "--json", "--text", text.toString(), "--context", "1025"),
+                2,
+                "--context is 1025, but the model has 1024 positions");
+        assertError(
+                run("compare", "--json", "--text", text.toString(), "--context", "1025"),
                 2,
                 "--context is 1025, but the model has 1024 positions");
     }

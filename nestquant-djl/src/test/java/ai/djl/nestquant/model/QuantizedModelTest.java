@@ -9,6 +9,7 @@ import ai.djl.training.ParameterStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.testng.Assert;
 import org.testng.SkipException;
 import org.testng.annotations.DataProvider;
@@ -82,7 +83,10 @@ public class QuantizedModelTest {
             {"models/stories260K", "w4a4kv4"},
             {"models/demo", "w4a8kv4"},
             {"goldens/dev/qwen2_tied", "w4a8kv4,code=int4"},
-            {"models/demo", "w4a4kv4,code=int4"}
+            {"models/demo", "w4a4kv4,code=int4"},
+            {"models/demo", "w4a4kv4,code=nestquantm"},
+            {"goldens/dev/qwen2_tied", "w4kv4,code=q4_0"},
+            {"models/demo", "w4a4kv4,code=mxfp4_rotated"}
         };
     }
 
@@ -145,6 +149,46 @@ public class QuantizedModelTest {
             Assert.assertEquals(WeightSummary.of(model).bitsPerWeight(), 32.0);
             Assert.assertEquals(WeightSummary.of(model).quantizedParameters(), 0);
             Assert.assertEquals(model.cacheBytesPerToken(), 2.0 * 6 * 2 * 32 * Float.BYTES);
+        }
+    }
+
+    @Test
+    public void simulatedCodesSayWhatTheyWouldTakeAndHowFarTheyAreOff() throws Exception {
+        // rows of 192 and 512 entries; RTN's scale is fp16, others of a row are floats
+        Object[][] codes = {
+            {"e8", 4.25, 4.31, 0.0042},
+            {"int4", 4.0, 4.17, 0.013},
+            {"nestquant", 4.057, 4.23, 0.0062},
+            {"nestquantm", 4.25, 4.42, 0.0060},
+            {"d8", 4.25, 4.31, 0.0050},
+            {"rtn", 4.0, 4.09, 0.03},
+            {"q4_0", 4.5, 4.5, 0.011},
+            {"mxfp4", 4.25, 4.25, 0.019},
+            {"nvfp4", 4.5, 4.5, 0.012},
+            {"q4_0_rotated", 4.5, 4.5, 0.0085},
+            {"mxfp4_rotated", 4.25, 4.25, 0.016},
+            {"nvfp4_rotated", 4.5, 4.5, 0.011}
+        };
+        Assert.assertEquals(codes.length, QuantizationConfig.Code.values().length);
+        for (Object[] code : codes) {
+            String text = "w4a4kv4,code=" + code[0];
+            String canonical = text.replace(",code=e8", "");
+            Assert.assertEquals(QuantizationConfig.parse(text).toString(), canonical);
+            try (NDManager manager = newManager()) {
+                List<CodedLayer> layers = CodedLayer.of(load("models/demo", text, manager));
+                Assert.assertEquals(layers.size(), 6 * 7, text);
+                Assert.assertEquals(layers.get(0).name(), "layer0/self_attn/q_proj");
+                for (CodedLayer layer : layers) {
+                    Assert.assertTrue(
+                            layer.bitsPerEntry() >= (double) code[1]
+                                    && layer.bitsPerEntry() <= (double) code[2],
+                            text + ": " + layer);
+                    Assert.assertEquals(layer.simulated(), !List.of("e8", "d8").contains(code[0]));
+                    Assert.assertTrue(
+                            layer.distortion() > 0 && layer.distortion() < (double) code[3],
+                            text + ": " + layer);
+                }
+            }
         }
     }
 

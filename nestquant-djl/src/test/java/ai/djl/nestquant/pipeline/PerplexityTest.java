@@ -2,7 +2,6 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import org.testng.Assert;
@@ -13,6 +12,11 @@ public class PerplexityTest {
     /** Log-probabilities are float32, of size about 10: 2^-24 * 10 * 10. */
     private static final double RELATIVE_TOLERANCE = 1e-5;
 
+    private static double perplexity(
+            NDManager manager, WindowLogits logits, int batch, TokenWindows windows) {
+        return new Perplexity(manager, logits, null, batch).of(windows, n -> {}).perplexity();
+    }
+
     private static void assertClose(double actual, double expected) {
         Assert.assertEquals(actual, expected, expected * RELATIVE_TOLERANCE);
     }
@@ -20,14 +24,16 @@ public class PerplexityTest {
     @Test
     public void modelWithoutOpinionHasTheVocabularyAsPerplexity() {
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            Perplexity perplexity =
-                    new Perplexity(
-                            manager,
-                            ids -> ids.getManager().ones(new Shape(1, ids.getShape().get(1), 50)));
+            WindowLogits even = (ids, first) -> ids.getManager().ones(ids.getShape().add(50));
             TokenWindows windows = new TokenWindows(new long[23], 10, 0);
             List<Integer> done = new ArrayList<>();
-            assertClose(perplexity.of(windows, done::add), 50);
+            Perplexity perplexity = new Perplexity(manager, even, null, 1);
+            assertClose(perplexity.of(windows, done::add).perplexity(), 50);
             Assert.assertEquals(done, List.of(1, 2, 3));
+            done.clear();
+            perplexity = new Perplexity(manager, even, null, 4);
+            assertClose(perplexity.of(windows, done::add).perplexity(), 50);
+            Assert.assertEquals(done, List.of(2, 3)); // the last window is shorter
         }
     }
 
@@ -39,15 +45,23 @@ public class PerplexityTest {
         double other = -Math.log(Math.exp(2) + 5);
         // windows 0 1 2 | 2 3 4: all four are successors; 0 1 | 2 2 | 3 4: one is not
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            Perplexity perplexity = new Perplexity(manager, PerplexityTest::successors);
-            assertClose(perplexity.of(new TokenWindows(ids, 3, 0), n -> {}), Math.exp(-successor));
-            assertClose(
-                    perplexity.of(new TokenWindows(ids, 2, 0), n -> {}),
-                    Math.exp(-(2 * successor + other) / 3));
+            for (int batch = 1; batch < 4; batch++) {
+                WindowLogits model = PerplexityTest::successors;
+                assertClose(
+                        perplexity(manager, model, batch, new TokenWindows(ids, 3, 0)),
+                        Math.exp(-successor));
+                assertClose(
+                        perplexity(manager, model, batch, new TokenWindows(ids, 2, 0)),
+                        Math.exp(-(2 * successor + other) / 3));
+                // with overlap every token but the first is predicted once
+                assertClose(
+                        perplexity(manager, model, batch, new TokenWindows(ids, 3, 1, 0)),
+                        Math.exp(-(4 * successor + other) / 5));
+            }
         }
     }
 
-    private static NDArray successors(NDArray ids) {
+    private static NDArray successors(NDArray ids, int first) {
         return ids.add(1).oneHot(6).mul(2);
     }
 
@@ -55,34 +69,24 @@ public class PerplexityTest {
     public void largeVocabulariesAreScoredInChunksWithTheSameResult() {
         int vocabulary = 1 << 20; // four rows a chunk
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            Perplexity perplexity =
-                    new Perplexity(
-                            manager,
-                            ids ->
-                                    ids.getManager()
-                                            .zeros(
-                                                    new Shape(
-                                                            1, ids.getShape().get(1), vocabulary)));
-            assertClose(perplexity.of(new TokenWindows(new long[11], 11, 0), n -> {}), vocabulary);
+            WindowLogits even =
+                    (ids, first) -> ids.getManager().zeros(ids.getShape().add(vocabulary));
+            TokenWindows windows = new TokenWindows(new long[11], 11, 0);
+            assertClose(perplexity(manager, even, 1, windows), vocabulary);
         }
     }
 
     @Test
-    public void likelihoodThatIsNotFiniteIsRefusedNamingTheWindow() {
+    public void likelihoodThatIsNotFiniteIsRefused() {
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            Perplexity perplexity =
-                    new Perplexity(
-                            manager,
-                            ids ->
-                                    ids.getManager()
-                                            .full(
-                                                    new Shape(1, ids.getShape().get(1), 5),
-                                                    Float.NaN));
+            WindowLogits broken =
+                    (ids, first) -> ids.getManager().full(ids.getShape().add(5), Float.NaN);
+            TokenWindows windows = new TokenWindows(new long[4], 2, 0);
             IllegalStateException e =
                     Assert.expectThrows(
                             IllegalStateException.class,
-                            () -> perplexity.of(new TokenWindows(new long[4], 2, 0), n -> {}));
-            Assert.assertTrue(e.getMessage().contains("window 0 is NaN"), e.getMessage());
+                            () -> perplexity(manager, broken, 1, windows));
+            Assert.assertTrue(e.getMessage().contains("is NaN"), e.getMessage());
         }
     }
 

@@ -43,9 +43,40 @@ public class TokenWindowsTest {
     }
 
     @Test
+    public void overlappingWindowsPredictEveryTokenOnce() {
+        for (int tokens = 2; tokens < 40; tokens++) {
+            for (int context = 2; context < 12; context++) {
+                for (int stride = 1; stride < context; stride++) {
+                    checkCoverage(tokens, context, stride);
+                }
+            }
+        }
+    }
+
+    private static void checkCoverage(int tokens, int context, int stride) {
+        long[] ids = LongStream.range(0, tokens).toArray();
+        TokenWindows windows = new TokenWindows(ids, context, stride, 0);
+        int next = 1;
+        for (int i = 0; i < windows.count(); i++) {
+            long[] window = windows.window(i);
+            int first = windows.firstPredicted(i);
+            Assert.assertTrue(first < window.length && window.length <= context);
+            Assert.assertEquals(window[first], next);
+            next = (int) window[window.length - 1] + 1;
+        }
+        Assert.assertEquals(next, tokens, context + " by " + stride);
+        Assert.assertEquals(windows.tokens(), tokens);
+    }
+
+    @Test
     public void whatPredictsNothingIsRefused() {
         Assert.assertThrows(IllegalArgumentException.class, () -> windows(10, 1, 0));
         Assert.assertThrows(IllegalArgumentException.class, () -> windows(10, 4, -1));
         Assert.assertThrows(IllegalArgumentException.class, () -> windows(1, 4, 0));
+        for (int stride : new int[] {0, 5}) {
+            Assert.assertThrows(
+                    IllegalArgumentException.class,
+                    () -> new TokenWindows(new long[10], 4, stride, 0));
+        }
     }
 }

@@ -1,0 +1,170 @@
+package ai.djl.nestquant.cli;
+
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.model.QuantizationConfig;
+import ai.djl.nestquant.pipeline.Comparison;
+import ai.djl.nestquant.pipeline.ComparisonMethods;
+import ai.djl.nestquant.pipeline.ComparisonPage;
+import ai.djl.nestquant.pipeline.ComparisonReport;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import me.tongfei.progressbar.ProgressBar;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code nestquant compare}. Not safe for concurrent use. */
+@Command(
+        name = "compare",
+        description = {
+            "Quantises a model by one method after another and measures each against the float"
+                    + " model on the same windows of a text.",
+            "Each finished row is put into the results file at once; a comparison that was"
+                    + " interrupted goes on from there when it is started again."
+        },
+        sortOptions = false)
+final class CompareCommand extends ReportCommand<ComparisonReport> {
+
+    @Option(
+            names = "--text",
+            paramLabel = "FILE",
+            required = true,
+            description = "the text, UTF-8, taken exactly as it is")
+    private Path text;
+
+    @Option(
+            names = "--methods",
+            paramLabel = "LIST",
+            defaultValue = "default",
+            description =
+                    "quantizations separated by semicolons, as in \"w4;w4,code=int4\", or names of"
+                            + " lists: weights, cache, full, all three of them (default), or quick")
+    private String list;
+
+    @Option(
+            names = "--context",
+            paramLabel = "N",
+            defaultValue = "512",
+            description = "tokens in a window (default: ${DEFAULT-VALUE})")
+    private int context;
+
+    @Option(
+            names = "--windows",
+            paramLabel = "N",
+            defaultValue = "10",
+            description = "score the first N windows; 0 for all (default: ${DEFAULT-VALUE})")
+    private int windows;
+
+    @Option(
+            names = "--results",
+            paramLabel = "FILE",
+            defaultValue = "compare-results.json",
+            description =
+                    "keeps finished rows; the float model's logits lie beside it while the command"
+                            + " runs (default: ${DEFAULT-VALUE})")
+    private Path results;
+
+    @Option(names = "--csv", paramLabel = "FILE", description = "also write all figures as CSV")
+    private Path csv;
+
+    @Option(
+            names = "--markdown",
+            paramLabel = "FILE",
+            description = "also write tables as Markdown, and the plots beside it")
+    private Path markdown;
+
+    @Option(
+            names = "--html",
+            paramLabel = "FILE",
+            description = "also write table and plots as one HTML file")
+    private Path html;
+
+    @Option(
+            names = "--per-layer",
+            description =
+                    "also measure every method with one decoder layer's Linear blocks left float, for"
+                            + " all layers, and print what each layer costs; with \"w4;w4a4\" the second"
+                            + " column minus the first is what the layer's activations cost")
+    private boolean perLayer;
+
+    private List<QuantizationConfig> methods;
+
+    /** {@inheritDoc} */
+    @Override
+    void prepare() {
+        if (context < 2) {
+            throw wrongUsage("--context is " + context + ", but must be at least 2");
+        }
+        if (windows < 0) {
+            throw wrongUsage("--windows is " + windows + ", but must be 0 (all) or more");
+        }
+        try {
+            methods = ComparisonMethods.parse(list);
+        } catch (IllegalArgumentException e) {
+            throw wrongUsage("--methods: " + e.getMessage());
+        }
+        for (Path file : new Path[] {results, csv, markdown, html}) {
+            if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+                throw wrongUsage("the folder of " + file + " does not exist");
+            }
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    ComparisonReport report() throws Exception {
+        String content;
+        try {
+            content = Files.readString(text);
+        } catch (CharacterCodingException e) {
+            throw new IOException(text + " is not UTF-8 text", e);
+        }
+        ModelConfig config = ModelConfig.load(directory());
+        if (context > config.maxPositions()) {
+            throw wrongUsage(
+                    String.format(
+                            "--context is %d, but the model has %d positions",
+                            context, config.maxPositions()));
+        }
+        if (perLayer) {
+            methods = ComparisonMethods.perLayer(methods, config.layers());
+        }
+        Comparison comparison = new Comparison(directory(), content, context, windows, results);
+        ComparisonReport report;
+        try (ProgressBar bar = progressBar("windows", 0)) {
+            report =
+                    comparison.run(
+                            methods,
+                            (method, done, total) -> {
+                                bar.maxHint(total);
+                                bar.setExtraMessage(method);
+                                bar.stepTo(done);
+                            });
+        }
+        write(csv, report.toFullTable().toCsv());
+        if (markdown != null) {
+            ComparisonPage.writeMarkdown(report, markdown);
+        }
+        if (html != null) {
+            write(html, ComparisonPage.of(report));
+        }
+        return report;
+    }
+
+    private static void write(Path file, String content) throws IOException {
+        if (file != null) {
+            Files.writeString(file, content);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    void print(ComparisonReport report) {
+        out(report.toTable().toText());
+        if (perLayer) {
+            out(System.lineSeparator() + report.toSensitivityTable().toText());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package ai.djl.nestquant.pipeline;
+
+import ai.djl.nestquant.model.QuantizationConfig;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Lists of methods to compare, by name or one by one.
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+public final class ComparisonMethods {
+
+    /** Parts that follow each preset; what other projects use without a rotation stays as it is. */
+    private static final List<String> PARTS =
+            List.of(
+                    "",
+                    ",balance=off",
+                    ",code=nestquantm",
+                    ",code=int4",
+                    ",code=int4,balance=off",
+                    ",code=mxfp4_rotated",
+                    ",code=nvfp4_rotated",
+                    ",code=rtn,balance=off",
+                    ",code=q4_0,balance=off",
+                    ",code=mxfp4,balance=off",
+                    ",code=nvfp4,balance=off");
+
+    private static final List<String> QUICK = List.of("", ",code=nestquantm", ",code=int4");
+
+    private ComparisonMethods() {}
+
+    /**
+     * Reads a list.
+     *
+     * @param text names of lists ({@code default}, {@code weights}, {@code cache}, {@code full},
+     *     {@code quick}) or quantizations, separated by semicolons
+     * @return the methods, each once
+     * @throws IllegalArgumentException if a part is neither
+     */
+    public static List<QuantizationConfig> parse(String text) {
+        List<QuantizationConfig> methods = new ArrayList<>();
+        for (String part : text.split(";")) {
+            for (String method : named(part.strip())) {
+                QuantizationConfig config = QuantizationConfig.parse(method);
+                if (!methods.contains(config)) {
+                    methods.add(config);
+                }
+            }
+        }
+        return methods;
+    }
+
+    /**
+     * Adds to each method the same with one decoder layer's Linear blocks left float, for all
+     * layers: what {@link ComparisonReport#toSensitivityTable} makes its table of.
+     *
+     * @param methods the methods
+     * @param layers the number of decoder layers
+     * @return each method, followed by its variants
+     */
+    public static List<QuantizationConfig> perLayer(List<QuantizationConfig> methods, int layers) {
+        List<QuantizationConfig> all = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            all.add(method);
+            for (int layer = 0; layer < layers; layer++) {
+                all.add(QuantizationConfig.parse(method + withoutLayer(layer)));
+            }
+        }
+        return all;
+    }
+
+    /** Returns the part of a quantization that leaves a decoder layer float. */
+    static String withoutLayer(int layer) {
+        return ",exclude=model.layers." + layer + ".*";
+    }
+
+    private static List<String> named(String name) {
+        return switch (name) {
+            case "default" -> {
+                List<String> all = new ArrayList<>(named("weights"));
+                all.addAll(named("cache"));
+                all.addAll(named("full"));
+                yield all;
+            }
+            case "weights" -> {
+                List<String> weights = new ArrayList<>(with("w4", PARTS));
+                weights.add("w4,code=d8");
+                weights.add("w3");
+                yield weights;
+            }
+            case "cache" -> with("w4kv4", PARTS);
+            case "full" -> with("w4a4kv4", PARTS);
+            case "quick" -> {
+                List<String> quick = new ArrayList<>(with("w4", QUICK));
+                quick.addAll(with("w4kv4", QUICK));
+                quick.addAll(with("w4a4kv4", QUICK));
+                yield quick;
+            }
+            default -> List.of(name);
+        };
+    }
+
+    private static List<String> with(String preset, List<String> parts) {
+        return parts.stream().map(part -> preset + part).toList();
+    }
+}

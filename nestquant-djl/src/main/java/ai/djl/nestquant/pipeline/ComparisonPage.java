@@ -1,0 +1,107 @@
+package ai.djl.nestquant.pipeline;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.Map;
+
+/**
+ * A comparison as one HTML file that needs no other, or as Markdown with images beside it: tables,
+ * plots and what was measured.
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+public final class ComparisonPage {
+
+    private static final String TEMPLATE = "comparison.html";
+
+    private ComparisonPage() {}
+
+    /**
+     * Makes the page.
+     *
+     * @param report the comparison
+     * @return HTML
+     * @throws IOException if the library's template is missing
+     */
+    public static String of(ComparisonReport report) throws IOException {
+        ComparisonSettings settings = report.settings();
+        StringBuilder plots = new StringBuilder();
+        for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
+            image(plots, "KL and perplexity over bits, " + plot.getKey(), plot.getValue());
+        }
+        byte[] layers = ComparisonPlots.perLayer(report);
+        if (layers != null) {
+            image(plots, "Distortion of the Linear blocks", layers);
+        }
+        return template()
+                .replace("${model}", ReportTable.escaped(settings.model()))
+                .replace("${context}", Integer.toString(settings.context()))
+                .replace("${windows}", Integer.toString(settings.windows()))
+                .replace("${tokens}", Long.toString(settings.tokens()))
+                .replace("${checksum}", settings.checksum())
+                .replace("${table}", report.toTable().toHtml())
+                .replace("${paper}", report.toPaperTable().toHtml())
+                .replace("${plots}", plots);
+    }
+
+    /**
+     * Writes tables as Markdown, and the plots as PNG images beside it, named like the file.
+     *
+     * @param report the comparison
+     * @param file where to, an existing file is replaced
+     * @throws IOException if a file cannot be written
+     */
+    public static void writeMarkdown(ComparisonReport report, Path file) throws IOException {
+        ComparisonSettings settings = report.settings();
+        StringBuilder text = new StringBuilder();
+        text.append(
+                String.format(
+                        "Model %s, %d windows of %d tokens without overlap, %d tokens in all"
+                                + " (CRC-32 %s).%n%n",
+                        settings.model(),
+                        settings.windows(),
+                        settings.context(),
+                        settings.tokens(),
+                        settings.checksum()));
+        text.append(report.toTable().toMarkdown()).append('\n');
+        text.append(report.toPaperTable().toMarkdown()).append('\n');
+        for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
+            writeImage(text, "KL and perplexity over bits, " + plot.getKey(), plot, file);
+        }
+        byte[] layers = ComparisonPlots.perLayer(report);
+        if (layers != null) {
+            writeImage(text, "Distortion of the Linear blocks", Map.entry("layers", layers), file);
+        }
+        Files.writeString(file, text);
+    }
+
+    private static void writeImage(
+            StringBuilder text, String title, Map.Entry<String, byte[]> plot, Path file)
+            throws IOException {
+        String base = file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
+        String name = base + '-' + plot.getKey().replace('+', '-') + ".png";
+        Files.write(file.resolveSibling(name), plot.getValue());
+        text.append("![").append(title).append("](").append(name).append(")\n\n");
+    }
+
+    private static void image(StringBuilder html, String title, byte[] png) {
+        String data = Base64.getEncoder().encodeToString(png);
+        html.append("<p><img alt=\"").append(ReportTable.escaped(title));
+        html.append("\" src=\"data:image/png;base64,").append(data).append("\"></p>\n");
+    }
+
+    private static String template() throws IOException {
+        try (InputStream in = ComparisonPage.class.getResourceAsStream(TEMPLATE)) {
+            if (in == null) {
+                throw new FileNotFoundException(
+                        "the library's resource " + TEMPLATE + " is missing: its jar is damaged");
+            }
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+package ai.djl.nestquant.pipeline;
+
+import ai.djl.nestquant.model.CodedLayer;
+import java.awt.Graphics2D;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import javax.imageio.ImageIO;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/**
+ * The plots of a comparison, as PNG images; need no display.
+ *
+ * <p>Stateless and safe for concurrent use.
+ */
+final class ComparisonPlots {
+
+    private static final int WIDTH = 560;
+    private static final int LEGEND = 300;
+    private static final int HEIGHT = 420;
+
+    private ComparisonPlots() {}
+
+    /** Returns KL and perplexity over bits, one image for each regime, by regime. */
+    static Map<String, byte[]> overBits(ComparisonReport report) throws IOException {
+        Map<String, byte[]> plots = new LinkedHashMap<>();
+        List<String> regimes =
+                report.rows().stream().map(ComparisonRow::regime).distinct().toList();
+        for (String regime : regimes) {
+            List<ComparisonRow> rows =
+                    report.rows().stream()
+                            .filter(row -> row.regime().equals(regime) && row.klDivergence() > 0)
+                            .toList();
+            if (!rows.isEmpty()) {
+                plots.put(regime, overBits(regime, rows));
+            }
+        }
+        return plots;
+    }
+
+    private static byte[] overBits(String regime, List<ComparisonRow> rows) throws IOException {
+        XYChart kl = chart(regime + ": KL, nats per token", "bits per entry", WIDTH, false);
+        XYChart perplexity = chart(regime + ": perplexity", "bits per entry", WIDTH + LEGEND, true);
+        kl.getStyler().setYAxisMin(0.0);
+        for (ComparisonRow row : rows) {
+            point(kl, row, ComparisonRow::klDivergence);
+            point(perplexity, row, ComparisonRow::perplexity);
+        }
+        return png(kl, perplexity);
+    }
+
+    private static void point(
+            XYChart chart, ComparisonRow row, ToDoubleFunction<ComparisonRow> value) {
+        double bits = row.layers().isEmpty() ? row.bitsPerCacheEntry() : row.bitsPerWeight();
+        chart.addSeries(row.method(), new double[] {bits}, new double[] {value.applyAsDouble(row)})
+                .setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
+    }
+
+    /** Returns the distortions of the coded blocks, a line for each method whose weights differ. */
+    static byte[] perLayer(ComparisonReport report) throws IOException {
+        XYChart chart =
+                chart("Distortion per Linear block", "block, in order", 2 * WIDTH + LEGEND, true);
+        chart.getStyler().setYAxisMin(0.0);
+        Map<List<Double>, String> lines = new LinkedHashMap<>();
+        for (ComparisonRow row : report.rows()) {
+            List<Double> errors = row.layers().stream().map(CodedLayer::distortion).toList();
+            if (!errors.isEmpty() && errors.stream().allMatch(error -> error > 0)) {
+                lines.putIfAbsent(errors, row.method());
+            }
+        }
+        if (lines.isEmpty()) {
+            return null;
+        }
+        lines.forEach(
+                (errors, name) -> {
+                    double[] blocks = IntStream.range(0, errors.size()).asDoubleStream().toArray();
+                    double[] values = errors.stream().mapToDouble(Double::doubleValue).toArray();
+                    chart.addSeries(name, blocks, values).setMarker(SeriesMarkers.NONE);
+                });
+        return png(chart);
+    }
+
+    private static XYChart chart(String title, String x, int width, boolean legend) {
+        XYChart chart =
+                new XYChartBuilder()
+                        .width(width)
+                        .height(HEIGHT)
+                        .title(title)
+                        .xAxisTitle(x)
+                        .theme(Styler.ChartTheme.Matlab)
+                        .build();
+        chart.getStyler().setLegendVisible(legend);
+        chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
+        return chart;
+    }
+
+    private static byte[] png(XYChart... charts) throws IOException {
+        int width = 0;
+        for (XYChart chart : charts) {
+            width += chart.getWidth();
+        }
+        BufferedImage all = new BufferedImage(width, HEIGHT, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = all.createGraphics();
+        int x = 0;
+        for (XYChart chart : charts) {
+            graphics.drawImage(BitmapEncoder.getBufferedImage(chart), x, 0, null);
+            x += chart.getWidth();
+        }
+        graphics.dispose();
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ImageIO.write(all, "png", out);
+        return out.toByteArray();
+    }
+}
