@@ -22,6 +22,9 @@ struct Block {
 
     /** Bit 0 is the parity of the eight lowest bits; other bits are anything. */
     Lanes odd;
+
+    /** Bit 0 is that parity plus the parity of the negative coordinates; the rest is anything. */
+    Lanes mixed;
 };
 
 constexpr std::int32_t bytes(int value) {
@@ -45,7 +48,8 @@ NQ_INLINE Block unpack4(Lanes word) {
     Lanes high = (word & (std::int32_t)0xF0F0F0F0) | p;
     Lanes odd = parity(word & 0x11111111);
     // bit 28 is the lowest of a_7, stored flipped, or free and given by the others
-    return {low, high ^ ((odd << 28) & (1 << 28)), shiftRight(word, 26), odd};
+    Lanes mixed = parity(word & (std::int32_t)0x99999199);
+    return {low, high ^ ((odd << 28) & (1 << 28)), shiftRight(word, 26), odd, mixed};
 }
 
 /** The first three blocks of a three-bit code's group: block i is in int i. */
@@ -54,7 +58,8 @@ NQ_INLINE Block unpack3(Lanes word) {
     Lanes low = ((word << 5) & (std::int32_t)0xE0E060E0) | p;
     Lanes high = ((word << 2) & (std::int32_t)0xE0E0E0E0) | p;
     Lanes odd = parity(word & bytes(9));
-    return {low, high ^ ((odd << 29) & (1 << 29)), shiftRight(word, 25), odd};
+    Lanes mixed = parity(word & 0x2D2D292D);
+    return {low, high ^ ((odd << 29) & (1 << 29)), shiftRight(word, 25), odd, mixed};
 }
 
 /** The fourth block of the group, in the top bits of all three ints. */
@@ -64,9 +69,10 @@ NQ_INLINE Block unpackFourth(Lanes a, Lanes b, Lanes c) {
     Lanes p = spread(low, 15, bytes(16));
     Lanes odd = parity((shiftRight(low, 1) & bytes(0x10)) | (high & bytes(0x20)));
     Lanes spare = shiftRight(high, 27);
+    Lanes mixed = parity((shiftRight(low, 1) & 0x50501050) | (high & bytes(0xA0)));
     low = (low & (std::int32_t)0xE0E060E0) | p;
     high = (high ^ ((odd << 29) & (1 << 29))) | p;
-    return {low, high, spare, odd};
+    return {low, high, spare, odd, mixed};
 }
 
 /**
@@ -96,7 +102,10 @@ struct Dual {
     }
 };
 
-/** Leaders of E8 modulo q·E8: bytes become 4y + 128 (8y + 128), shrunk by `SHRINK` bits. */
+/**
+ * Leaders of E8 modulo q·E8: bytes become 4y + 128 (8y + 128), shrunk by `SHRINK` bits. Far
+ * representatives move by q/2 towards the other sign, and one coordinate by 2q where parities say so.
+ */
 struct Gosset {
     static constexpr int SIZE = 4;
     static constexpr int SCALE_BITS = 2;
@@ -105,6 +114,48 @@ struct Gosset {
     static NQ_INLINE void leader(Block& block) {
         Lanes low = absBytes(block.low);
         Lanes high = absBytes(block.high);
+#if NQ_VNNI
+        // sizes are multiples of 8: the index in their low bits makes the first of equals win
+        const __m512i top = _mm512_set1_epi8(-128);
+        __m512i lowMax = _mm512_or_si512((__m512i)low, _mm512_set1_epi32(0x04050607));
+        __m512i highMax = _mm512_or_si512((__m512i)high, _mm512_set1_epi32(0x00010203));
+        __m512i lowMin = _mm512_or_si512((__m512i)low, _mm512_set1_epi32(0x03020100));
+        __m512i highMin = _mm512_or_si512((__m512i)high, _mm512_set1_epi32(0x07060504));
+        __m512i max = _mm512_max_epu8(lowMax, highMax);
+        max = _mm512_max_epu8(max, _mm512_ror_epi32(max, 16));
+        max = _mm512_max_epu8(max, _mm512_ror_epi32(max, 8));
+        __m512i min = _mm512_min_epu8(lowMin, highMin);
+        min = _mm512_min_epu8(min, _mm512_ror_epi32(min, 16));
+        min = _mm512_min_epu8(min, _mm512_ror_epi32(min, 8));
+        const __m512i ones = _mm512_set1_epi8(1);
+        __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), (__m512i)low, ones);
+        sum = _mm512_dpbusd_epi32(sum, (__m512i)high, ones);
+        const __m512i one = _mm512_set1_epi32(1);
+        __mmask16 odd = _mm512_test_epi32_mask((__m512i)block.odd, one);
+        __mmask16 mixed = _mm512_test_epi32_mask((__m512i)block.mixed, one);
+        // far: sum > 512 - odd·(256 - 2·max) + mixed·2·min
+        const __m512i sizeBits = _mm512_set1_epi32(0xF8);
+        __m512i limit = _mm512_mask_add_epi32(
+            _mm512_set1_epi32(256), odd, _mm512_and_si512(max, sizeBits), _mm512_set1_epi32(128));
+        limit = _mm512_mask_add_epi32(limit, mixed, limit, _mm512_and_si512(min, sizeBits));
+        __mmask16 far = _mm512_cmpgt_epi32_mask(sum, _mm512_add_epi32(limit, limit));
+        __mmask16 moves = static_cast<__mmask16>((far & mixed) | (~far & odd));
+        // no coordinate has the key 255
+        __m512i key = _mm512_mask_mov_epi32(max, far, min);
+        key = _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), moves, key);
+        __m512i lowKeys = _mm512_mask_mov_epi32(lowMax, far, lowMin);
+        __m512i highKeys = _mm512_mask_mov_epi32(highMax, far, highMin);
+        // 4y + 128 is the mean of 8y + 128 and 128
+        __m512i u = _mm512_avg_epu8(_mm512_xor_si512((__m512i)block.low, top), top);
+        __m512i v = _mm512_avg_epu8(_mm512_xor_si512((__m512i)block.high, top), top);
+        const __m512i flip = _mm512_set1_epi8(-64);
+        u = _mm512_mask_xor_epi32(u, far, u, flip);
+        v = _mm512_mask_xor_epi32(v, far, v, flip);
+        u = _mm512_mask_add_epi8(u, _mm512_cmpeq_epi8_mask(lowKeys, key), u, top);
+        v = _mm512_mask_add_epi8(v, _mm512_cmpeq_epi8_mask(highKeys, key), v, top);
+        block.low = (Lanes)u;
+        block.high = (Lanes)v;
+#else
         Lanes sum = sumBytes(low) + sumBytes(high);
         // the maximum to bits 0 to 7, 255 - minimum to bits 16 to 23
         Lanes folded = maxBytes(low, high);
@@ -112,61 +163,12 @@ struct Gosset {
         folded = maxBytes((folded & 0xFFFF) | (small << 16),
                           shiftRight(folded, 16) | (small & (std::int32_t)0xFFFF0000));
         folded = maxBytes(folded, shiftRight(folded, 8));
-        // parity of the negative coordinates
-        Lanes signs = (shiftRight(block.low, 1) & bytes(0x40)) | (block.high & bytes(0x80));
-        Lanes other = block.odd ^ parity(signs);
-        block.low = ((shiftRight(block.low, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
-        block.high = ((shiftRight(block.high, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
-        move(block, low, high, sum, folded, other);
-        if (SHRINK > 0) {
-            block.low = shiftRight(block.low, SHRINK) & bytes(255 >> SHRINK);
-            block.high = shiftRight(block.high, SHRINK) & bytes(255 >> SHRINK);
-        }
-    }
-
-private:
-    /**
-     * From the representative to the leader: far ones move by q/2 towards the other sign, and one
-     * coordinate by 2q where the parity says so: of far ones, q/2 minus their size, the smallest.
-     */
-    static NQ_INLINE void move(Block& block, Lanes low, Lanes high, Lanes sum, Lanes folded,
-                               Lanes other) {
-#if NQ_VNNI
-        __m512i one = _mm512_set1_epi32(1);
-        __mmask16 odd = _mm512_test_epi32_mask((__m512i)block.odd, one);
-        __mmask16 mixed = _mm512_test_epi32_mask((__m512i)other, one);
-        __m512i max = _mm512_and_si512((__m512i)folded, _mm512_set1_epi32(255));
-        __m512i min = _mm512_and_si512(
-            _mm512_srli_epi32(_mm512_xor_si512((__m512i)folded, _mm512_set1_epi32(-1)), 16),
-            _mm512_set1_epi32(255));
-        // far: sum > 512 - odd·(256 - 2·max) + mixed·2·min
-        __m512i limit = _mm512_set1_epi32(512);
-        limit = _mm512_mask_add_epi32(limit, odd, _mm512_set1_epi32(256), _mm512_add_epi32(max, max));
-        limit = _mm512_mask_add_epi32(limit, mixed, limit, _mm512_add_epi32(min, min));
-        __mmask16 far = _mm512_cmpgt_epi32_mask((__m512i)sum, limit);
-        __mmask16 moves = static_cast<__mmask16>((far & mixed) | (~far & odd));
-        __m512i size = _mm512_mask_mov_epi32(max, far, min);
-        // a size that no coordinate has stands for not moving
-        size = _mm512_mask_mov_epi32(_mm512_set1_epi32(255), moves, size);
-        size = _mm512_shuffle_epi8(size, _mm512_set_epi32(
-            0x0C0C0C0C, 0x08080808, 0x04040404, 0, 0x0C0C0C0C, 0x08080808, 0x04040404, 0,
-            0x0C0C0C0C, 0x08080808, 0x04040404, 0, 0x0C0C0C0C, 0x08080808, 0x04040404, 0));
-        __m512i top = _mm512_set1_epi8(-128);
-        __m512i first = _mm512_maskz_mov_epi8(_mm512_cmpeq_epi8_mask((__m512i)low, size), top);
-        __m512i second = _mm512_maskz_mov_epi8(_mm512_cmpeq_epi8_mask((__m512i)high, size), top);
-        __mmask16 none = _mm512_testn_epi32_mask(first, first);
-        __m512i zero = _mm512_setzero_si512();
-        first = _mm512_and_si512(first, _mm512_sub_epi32(zero, first));
-        second = _mm512_maskz_and_epi32(none, second, _mm512_sub_epi32(zero, second));
-        __m512i flip = _mm512_maskz_mov_epi32(far, _mm512_set1_epi8(-64));
-        block.low = (Lanes)_mm512_ternarylogic_epi32((__m512i)block.low, flip, first, 0x96);
-        block.high = (Lanes)_mm512_ternarylogic_epi32((__m512i)block.high, flip, second, 0x96);
-#else
         Lanes odd = -(block.odd & 1);
-        Lanes mixed = -(other & 1);
+        Lanes mixed = -(block.mixed & 1);
         Lanes max = folded & 255;
         Lanes min = 255 - (shiftRight(folded, 16) & 255);
         Lanes far = (Lanes)(sum - 512 + (odd & (256 - 2 * max)) - (mixed & (2 * min)) > 0);
+        // of far ones, q/2 minus their size, the smallest is the largest
         Lanes moves = (far & mixed) | (~far & odd);
         Lanes size = (far & min) | (~far & max);
         size |= size << 8;
@@ -175,8 +177,12 @@ private:
         Lanes second = (Lanes)((Bytes)high == (Bytes)size) & bytes(0x80) & moves;
         second &= (Lanes)(first == 0);
         Lanes flip = far & bytes(0xC0);
+        block.low = ((shiftRight(block.low, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
+        block.high = ((shiftRight(block.high, 1) & bytes(0x7F)) ^ bytes(0x40)) + bytes(0x40);
         block.low ^= flip ^ (first & -first);
         block.high ^= flip ^ (second & -second);
+        block.low = shiftRight(block.low, SHRINK) & bytes(255 >> SHRINK);
+        block.high = shiftRight(block.high, SHRINK) & bytes(255 >> SHRINK);
 #endif
     }
 };

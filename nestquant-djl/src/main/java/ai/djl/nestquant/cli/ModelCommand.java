@@ -18,7 +18,7 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
     @Option(
             names = "--quantization",
             paramLabel = "WHAT",
-            defaultValue = "w4",
+            defaultValue = "w4a8",
             converter = QuantizationConverter.class,
             description =
                     "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"

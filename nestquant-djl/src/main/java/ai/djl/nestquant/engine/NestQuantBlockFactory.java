@@ -36,7 +36,9 @@ public final class NestQuantBlockFactory implements BlockFactory {
             throws IOException {
         Object text = arguments.get(QuantizationConfig.OPTION);
         QuantizationConfig quantization =
-                text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
+                text == null
+                        ? QuantizationConfig.DEFAULT
+                        : QuantizationConfig.parse(text.toString());
         try {
             long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
             return CausalLmLoader.load(

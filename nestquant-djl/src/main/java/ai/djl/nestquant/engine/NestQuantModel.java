@@ -72,6 +72,8 @@ public final class NestQuantModel extends BaseModel {
             // a model URL can only carry arguments, which DJL turns into properties
             text = getProperty(QuantizationConfig.OPTION);
         }
-        return text == null ? QuantizationConfig.W4 : QuantizationConfig.parse(text.toString());
+        return text == null
+                ? QuantizationConfig.DEFAULT
+                : QuantizationConfig.parse(text.toString());
     }
 }

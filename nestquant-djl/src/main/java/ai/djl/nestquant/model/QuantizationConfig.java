@@ -16,10 +16,11 @@ import java.util.regex.Pattern;
  * them, and of keys and values in the cache; a part that is left out stays float. Parts may follow
  * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
  * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
- * code=d8} takes the lattice code that is faster to decode, {@code code=int4} puts what is given 4
- * bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code head=w4} or {@code
- * head=float} says what becomes of embedding and output head, see {@link Head}; they are int8 where
- * weights are coded and float otherwise, unless told. Immutable and safe for concurrent use.
+ * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
+ * what is given 4 bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code
+ * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
+ * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
+ * concurrent use.
  *
  * @param weightBits 4 or 3 if the weights of Linear blocks are coded (4.25 or 3.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
@@ -130,8 +131,8 @@ public record QuantizationConfig(
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
 
-    /** Weights on 16·E8 with the ladder 3:4:5:7, 4.25 bits each. */
-    public static final QuantizationConfig W4 = parse("w4");
+    /** What models are loaded with unless told otherwise: coded weights, activations in int8. */
+    public static final QuantizationConfig DEFAULT = parse("w4a8");
 
     /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
@@ -162,7 +163,7 @@ public record QuantizationConfig(
                     "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
         }
         boolean balance = true;
-        Code code = Code.E8;
+        Code code = Code.D8;
         Head head = defaultHead(bits(bits.group(1)));
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
@@ -266,7 +267,7 @@ public record QuantizationConfig(
             text.append("none");
         }
         text.append(balance ? "" : ",balance=off");
-        text.append(code == Code.E8 ? "" : ",code=" + code.key());
+        text.append(code == Code.D8 ? "" : ",code=" + code.key());
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
         }

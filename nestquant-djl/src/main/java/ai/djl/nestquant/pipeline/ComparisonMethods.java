@@ -85,7 +85,7 @@ public final class ComparisonMethods {
             }
             case "weights" -> {
                 List<String> weights = new ArrayList<>(with("w4", PARTS));
-                weights.add("w4,code=d8");
+                weights.add("w4,code=e8");
                 weights.add("w3");
                 yield weights;
             }

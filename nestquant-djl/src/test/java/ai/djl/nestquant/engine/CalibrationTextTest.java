@@ -37,9 +37,9 @@ public class CalibrationTextTest {
         FileNotFoundException error =
                 Assert.expectThrows(
                         FileNotFoundException.class,
-                        () -> CalibrationText.tokenIds(directory, QuantizationConfig.W4));
+                        () -> CalibrationText.tokenIds(directory, QuantizationConfig.DEFAULT));
         Assert.assertTrue(error.getMessage().contains("tokenizer.json"), error.getMessage());
-        Assert.assertTrue(error.getMessage().contains("w4,balance=off"), error.getMessage());
+        Assert.assertTrue(error.getMessage().contains("w4a8,balance=off"), error.getMessage());
     }
 
     @Test

@@ -206,7 +206,7 @@ public class ComparisonTest {
 
     @Test
     public void listsOfMethodsAreNamedOrSpelledOut() {
-        Assert.assertEquals(ComparisonMethods.parse("w4; w4,code=e8 ;kv4").size(), 2);
+        Assert.assertEquals(ComparisonMethods.parse("w4; w4,code=d8 ;kv4").size(), 2);
         List<QuantizationConfig> all = ComparisonMethods.parse("default");
         Assert.assertEquals(ComparisonMethods.parse("weights;cache;full;quick"), all);
         Assert.assertTrue(all.contains(QuantizationConfig.parse("w4a4kv4,code=int4")));
