@@ -63,12 +63,19 @@ public final class BlockTransformer {
     }
 
     private Block replace(String name, Linear linear) {
-        int bits = config.activationBits();
+        int inputBits = config.activationBits();
+        int bits = config.weightBits(name);
         SimulatedCode simulated = SimulatedCode.of(config.code());
-        Block coded =
-                simulated == null
-                        ? NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager)
-                        : SimulatedLinear.encode(name, linear, simulated, bits, manager);
+        Block coded;
+        if (simulated != null) {
+            coded = SimulatedLinear.encode(name, linear, simulated, inputBits, manager);
+        } else if (bits == 8) {
+            coded = NestQuantLinear.encodeInt8(name, linear, inputBits, manager);
+        } else {
+            coded =
+                    NestQuantLinear.encode(
+                            name, linear, config.weightCode(bits), inputBits, manager);
+        }
         linear.clear();
         return coded;
     }

@@ -9,7 +9,6 @@ import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
-import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerSpec;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
@@ -19,10 +18,11 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.function.Function;
 
 /**
- * A Linear block {@code y = xWᵀ + b} whose weight exists only as packed lattice codes of its
- * rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4).
+ * A Linear block {@code y = xWᵀ + b} whose weight exists only as lattice codes, or int8 rows, of
+ * its rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4).
  *
  * <p>Input {@code [..., inFeatures]}, output {@code [..., outFeatures]}. The codes are int32 and
  * uint8 parameters in the host engine's memory, freed with the manager they were created in.
@@ -36,30 +36,23 @@ public final class NestQuantLinear extends AbstractBlock {
     private final int outFeatures;
     private final Rotation rotation;
     private final int activationBits;
-    private final PackedArrays codes;
+    private final CodedArrays codes;
     private final CodedProduct product;
     private final Parameter bias;
     private final DistortionStats distortion = new DistortionStats();
 
     @SuppressWarnings("this-escape")
-    private NestQuantLinear(
-            NDManager manager,
-            Shape shape,
-            PackedCode code,
-            float tensorScale,
-            NDArray biasArray,
-            int activationBits) {
+    private NestQuantLinear(Shape shape, CodedArrays codes, NDArray biasArray, int activationBits) {
         outFeatures = Math.toIntExact(shape.get(0));
         inFeatures = Math.toIntExact(shape.get(1));
         this.activationBits = activationBits;
+        this.codes = codes;
         rotation = rotation(inFeatures);
-        codes =
-                PackedArrays.allocate(
-                        manager, code, outFeatures, rotation.paddedLength(), tensorScale);
-        product = CodedProduct.of(codes.matrix());
-        addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
-        addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
-        addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
+        product = codes.product();
+        codes.named()
+                .forEach(
+                        (name, array) ->
+                                addParameter(Blocks.parameter(name, Parameter.Type.OTHER, array)));
         bias =
                 biasArray == null
                         ? null
@@ -84,6 +77,47 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public static NestQuantLinear encode(
             String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
+        return encode(
+                name,
+                linear,
+                activationBits,
+                manager,
+                rows ->
+                        PackedArrays.allocate(
+                                manager,
+                                code,
+                                rows.rows(),
+                                rows.paddedColumns(),
+                                PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm())));
+    }
+
+    /**
+     * Rounds the weight of a Linear block to int8 rows, 8 bits each: the finer code for what costs
+     * most on a lattice.
+     *
+     * @param name the block's name, for error messages
+     * @param linear the block, initialised; its bias, if any, is copied
+     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
+     * @param manager owns the codes
+     * @return the coded block
+     * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
+     */
+    public static NestQuantLinear encodeInt8(
+            String name, Linear linear, int activationBits, NDManager manager) {
+        return encode(
+                name,
+                linear,
+                activationBits,
+                manager,
+                rows -> Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
+    }
+
+    private static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            int activationBits,
+            NDManager manager,
+            Function<RotatedRows, CodedArrays> allocation) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -94,12 +128,11 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         try {
             RotatedRows rows = new RotatedRows(weight);
-            float tensorScale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
-            NestQuantLinear packed =
-                    new NestQuantLinear(
-                            manager, weight.getShape(), code, tensorScale, bias, activationBits);
-            packed.fill(rows);
-            return packed;
+            CodedArrays codes = allocation.apply(rows);
+            NestQuantLinear coded =
+                    new NestQuantLinear(weight.getShape(), codes, bias, activationBits);
+            coded.fill(rows);
+            return coded;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
@@ -107,13 +140,10 @@ public final class NestQuantLinear extends AbstractBlock {
     }
 
     private void fill(RotatedRows rows) {
-        PackedMatrix matrix = codes.matrix();
         rows.forEachTile(
                 (rotated, tile) -> {
                     DistortionStats stats = new DistortionStats();
-                    int first = tile * PackedMatrix.TILE_ROWS;
-                    int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
-                    Kernels.best().encodeRows(matrix, first, end, rotated, 0, stats);
+                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, stats);
                     synchronized (distortion) {
                         distortion.merge(stats);
                     }
@@ -187,10 +217,13 @@ public final class NestQuantLinear extends AbstractBlock {
         return activationBits == 0 ? 16 : activationBits;
     }
 
-    /** Returns weight and bias as kernels take them. */
+    /** Returns weight and bias as a fused layer takes them, or null where it does not. */
     LayerSpec.Linear spec() {
+        if (!(codes instanceof PackedArrays packed)) {
+            return null;
+        }
         return new LayerSpec.Linear(
-                codes.matrix(),
+                packed.matrix(),
                 bias == null ? null : bias.getArray().toByteBuffer(true).asFloatBuffer());
     }
 
