@@ -108,16 +108,17 @@ public final class NestQuantLinear extends AbstractBlock {
 
     private void fill(RotatedRows rows) {
         PackedMatrix matrix = codes.matrix();
+        DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];
         rows.forEachTile(
                 (rotated, tile) -> {
-                    DistortionStats stats = new DistortionStats();
+                    ofTiles[tile] = new DistortionStats();
                     int first = tile * PackedMatrix.TILE_ROWS;
                     int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
-                    Kernels.best().encodeRows(matrix, first, end, rotated, 0, stats);
-                    synchronized (distortion) {
-                        distortion.merge(stats);
-                    }
+                    Kernels.best().encodeRows(matrix, first, end, rotated, 0, ofTiles[tile]);
                 });
+        for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
+            distortion.merge(ofTile);
+        }
     }
 
     /** {@inheritDoc} */
