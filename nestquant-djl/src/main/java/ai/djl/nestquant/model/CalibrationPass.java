@@ -1,12 +1,10 @@
 package ai.djl.nestquant.model;
 
+import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
-import ai.djl.nn.core.Embedding;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import java.util.Arrays;
@@ -31,13 +29,14 @@ final class CalibrationPass implements AutoCloseable {
     /**
      * Begins at the embedding.
      *
-     * @param config the model's configuration
-     * @param embedding the embedding {@code [vocabulary][hidden]}
+     * @param reader reads the float model
      * @param tokenIds the text; what exceeds 1024 tokens or the model's positions is left out
+     * @param parent the parent of the memory of the hidden states
      * @throws IllegalArgumentException if a token id is outside the vocabulary
      */
-    CalibrationPass(ModelConfig config, NDArray embedding, long[] tokenIds) {
-        this.config = config;
+    CalibrationPass(LayerReader reader, long[] tokenIds, NDManager parent)
+            throws MalformedModelException {
+        config = reader.config;
         for (long id : tokenIds) {
             if (id < 0 || id >= config.vocabularySize()) {
                 throw new IllegalArgumentException(
@@ -49,13 +48,11 @@ final class CalibrationPass implements AutoCloseable {
             }
         }
         int tokens = Math.min(tokenIds.length, Math.min(MOST_TOKENS, config.maxPositions()));
-        manager = embedding.getManager().newSubManager();
+        manager = parent.newSubManager();
         manager.setName("calibration");
         store = new ParameterStore(manager, false);
         pass = new Pass(manager, new RotaryEmbedding(config), null, tokens, null);
-        NDArray ids = manager.create(Arrays.copyOf(tokenIds, tokens), new Shape(1, tokens));
-        hidden = Embedding.embedding(ids, embedding, SparseFormat.DENSE).singletonOrThrow();
-        hidden.attach(manager);
+        hidden = reader.embed(Arrays.copyOf(tokenIds, tokens), manager);
     }
 
     /**

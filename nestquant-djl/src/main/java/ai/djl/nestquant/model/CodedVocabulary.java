@@ -44,15 +44,13 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
      * Encodes a matrix.
      *
      * @param name the block's name, for error messages
-     * @param weight float32 {@code [vocabulary][hidden]}; not needed afterwards
+     * @param rows the rows, {@code [vocabulary][hidden]}; not needed afterwards
      * @param manager owns the codes
      * @return the coded block
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
-    static CodedVocabulary encode(String name, NDArray weight, NDManager manager) {
-        RotatedRows rows = new RotatedRows(weight);
-        int hidden = Math.toIntExact(weight.getShape().get(1));
-        CodedVocabulary coded = new CodedVocabulary(rows.rows(), hidden, manager);
+    static CodedVocabulary encode(String name, RotatedRows rows, NDManager manager) {
+        CodedVocabulary coded = new CodedVocabulary(rows.rows(), rows.columns(), manager);
         try {
             rows.forEachTile(coded::encodeTile);
         } catch (IllegalArgumentException e) {

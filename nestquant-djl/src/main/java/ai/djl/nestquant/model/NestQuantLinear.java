@@ -140,14 +140,16 @@ public final class NestQuantLinear extends AbstractBlock {
     }
 
     private void fill(RotatedRows rows) {
+        int tiles = (outFeatures + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+        DistortionStats[] ofTiles = new DistortionStats[tiles];
         rows.forEachTile(
                 (rotated, tile) -> {
-                    DistortionStats stats = new DistortionStats();
-                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, stats);
-                    synchronized (distortion) {
-                        distortion.merge(stats);
-                    }
+                    ofTiles[tile] = new DistortionStats();
+                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
                 });
+        for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
+            distortion.merge(ofTile);
+        }
     }
 
     /** {@inheritDoc} */

@@ -10,11 +10,23 @@ import java.util.function.ObjIntConsumer;
 /**
  * Rows of a float weight, rotated tile by tile so that no rotated copy of all is needed.
  *
- * <p>Safe for concurrent use as long as the weight lives.
+ * <p>Safe for concurrent use as long as the weight, or what rows are read from, lives.
  */
 final class RotatedRows {
 
-    private final FloatBuffer weight;
+    /** Where rows come from; read by several threads at once. */
+    interface Source {
+
+        /**
+         * Reads whole rows.
+         *
+         * @param firstRow the first one
+         * @param out receives as many as fit
+         */
+        void read(int firstRow, float[] out);
+    }
+
+    private final Source source;
     private final int rows;
     private final int columns;
     private final Rotation rotation;
@@ -25,10 +37,33 @@ final class RotatedRows {
      * @param weight float32 {@code [rows][columns]}
      */
     RotatedRows(NDArray weight) {
-        this.weight = weight.toByteBuffer(true).asFloatBuffer();
-        rows = Math.toIntExact(weight.getShape().get(0));
-        columns = Math.toIntExact(weight.getShape().get(1));
+        this(
+                Math.toIntExact(weight.getShape().get(0)),
+                Math.toIntExact(weight.getShape().get(1)),
+                weight.toByteBuffer(true).asFloatBuffer());
+    }
+
+    private RotatedRows(int rows, int columns, FloatBuffer weight) {
+        this(rows, columns, (first, out) -> weight.get(first * columns, out));
+    }
+
+    /**
+     * Looks at rows that are read when they are needed.
+     *
+     * @param rows their number
+     * @param columns entries of each
+     * @param source reads them
+     */
+    RotatedRows(int rows, int columns, Source source) {
+        this.rows = rows;
+        this.columns = columns;
+        this.source = source;
         rotation = NestQuantLinear.rotation(columns);
+    }
+
+    /** Returns the entries of a row as it was. */
+    int columns() {
+        return columns;
     }
 
     /** Returns the number of rows. */
@@ -59,7 +94,7 @@ final class RotatedRows {
         int first = tile * PackedMatrix.TILE_ROWS;
         int count = Math.min(PackedMatrix.TILE_ROWS, rows - first);
         float[] tileRows = new float[count * columns];
-        weight.get(first * columns, tileRows);
+        source.read(first, tileRows);
         // afterwards the whole row would be NaN
         for (int i = 0; i < tileRows.length; i++) {
             if (!Float.isFinite(tileRows[i])) {

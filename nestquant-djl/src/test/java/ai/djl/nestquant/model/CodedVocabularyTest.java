@@ -83,7 +83,8 @@ public class CodedVocabularyTest {
         try (NDManager manager = newManager()) {
             int hidden = 36;
             NDArray weight = manager.randomNormal(new Shape(50, hidden));
-            CodedVocabulary coded = CodedVocabulary.encode("table", weight, manager);
+            CodedVocabulary coded =
+                    CodedVocabulary.encode("table", new RotatedRows(weight), manager);
             NDArray ids = manager.create(new long[] {49, 0, 17, 16}, new Shape(2, 2));
             NDArray rows = coded.embed(new ParameterStore(manager, false), ids);
             Assert.assertEquals(rows.getShape(), new Shape(2, 2, hidden));
@@ -109,7 +110,8 @@ public class CodedVocabularyTest {
             int rows = 110_000;
             int hidden = 36;
             NDArray weight = manager.randomNormal(new Shape(rows, hidden));
-            CodedVocabulary coded = CodedVocabulary.encode("head", weight, manager);
+            CodedVocabulary coded =
+                    CodedVocabulary.encode("head", new RotatedRows(weight), manager);
             NDArray x = manager.randomNormal(new Shape(2, 3, hidden));
             ParameterStore store = new ParameterStore(manager, false);
             NDArray y = coded.forward(store, new NDList(x), false).singletonOrThrow();
@@ -227,7 +229,9 @@ public class CodedVocabularyTest {
             String message =
                     Assert.expectThrows(
                                     IllegalArgumentException.class,
-                                    () -> CodedVocabulary.encode("lm_head", weight, manager))
+                                    () ->
+                                            CodedVocabulary.encode(
+                                                    "lm_head", new RotatedRows(weight), manager))
                             .getMessage();
             Assert.assertTrue(
                     message.contains("lm_head.weight") && message.contains("column 5 of row 33"),
