@@ -151,12 +151,15 @@ public final class NestQuantLinear extends AbstractBlock {
             int activationBits,
             NDManager manager) {
         Shape shape = new Shape(outFeatures, inFeatures);
-        return new NestQuantLinear(manager, shape, code, tensorScale, null, activationBits);
+        int columns = rotation(inFeatures).paddedLength();
+        PackedArrays codes =
+                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
+        return new NestQuantLinear(shape, codes, null, activationBits);
     }
 
-    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
     PackedMatrix matrix() {
-        return codes.matrix();
+        return ((PackedArrays) codes).matrix();
     }
 
     private void fill(RotatedRows rows) {
