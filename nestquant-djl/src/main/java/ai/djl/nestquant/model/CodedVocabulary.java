@@ -31,10 +31,10 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     private final CodedProduct product;
 
     @SuppressWarnings("this-escape")
-    private CodedVocabulary(int size, int hidden, NDManager manager) {
+    private CodedVocabulary(int hidden, Int8Arrays codes) {
         this.hidden = hidden;
+        this.codes = codes;
         rotation = NestQuantLinear.rotation(hidden);
-        codes = Int8Arrays.allocate(manager, size, rotation.paddedLength());
         product = CodedProduct.of(codes.matrix());
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
@@ -50,7 +50,8 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
     static CodedVocabulary encode(String name, RotatedRows rows, NDManager manager) {
-        CodedVocabulary coded = new CodedVocabulary(rows.rows(), rows.columns(), manager);
+        CodedVocabulary coded =
+                of(rows.columns(), Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
         try {
             rows.forEachTile(coded::encodeTile);
         } catch (IllegalArgumentException e) {
@@ -58,6 +59,11 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
         }
         return coded;
+    }
+
+    /** Makes a block of codes that are there already. */
+    static CodedVocabulary of(int hidden, Int8Arrays codes) {
+        return new CodedVocabulary(hidden, codes);
     }
 
     private void encodeTile(float[] rotated, int tile) {

@@ -22,7 +22,10 @@ import java.util.function.BiFunction;
  */
 public final class NestQuantAttention extends RotaryAttention {
 
-    private static final long ROTATION_SEED = 0x4b56;
+    static final long ROTATION_SEED = 0x4b56;
+
+    /** The name of the rotation among the parameters. */
+    static final String ROTATION = "head_rotation";
 
     private final Parameter rotation;
     private final boolean valuesFolded;
@@ -51,9 +54,7 @@ public final class NestQuantAttention extends RotaryAttention {
         }
         Shape shape = rotationMatrix.getShape();
         valuesFolded = shape.get(0) == shape.get(1);
-        rotation =
-                addParameter(
-                        Blocks.parameter("head_rotation", Parameter.Type.OTHER, rotationMatrix));
+        rotation = addParameter(Blocks.parameter(ROTATION, Parameter.Type.OTHER, rotationMatrix));
     }
 
     /**
@@ -80,6 +81,17 @@ public final class NestQuantAttention extends RotaryAttention {
             foldIntoOutput(rotation, source.output);
         }
         return new NestQuantAttention(source, matrix(rotation, manager), code, transform);
+    }
+
+    /**
+     * Replaces an attention block whose projections have been through {@link #replace} before they
+     * were stored.
+     */
+    static NestQuantAttention folded(
+            RotaryAttention source, QuantizationConfig.Code code, NDManager manager) {
+        Rotation rotation = rotation(source.config.headSize());
+        return new NestQuantAttention(
+                source, matrix(rotation, manager), code, (child, block) -> block);
     }
 
     /** The rotation as a weight {@code [padded][headSize]}. */
