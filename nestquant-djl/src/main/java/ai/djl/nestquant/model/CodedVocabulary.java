@@ -50,8 +50,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
     static CodedVocabulary encode(String name, RotatedRows rows, NDManager manager) {
-        CodedVocabulary coded =
-                of(rows.columns(), Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
+        CodedVocabulary coded = allocate(rows.rows(), rows.columns(), manager);
         try {
             rows.forEachTile(coded::encodeTile);
         } catch (IllegalArgumentException e) {
@@ -64,6 +63,12 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     /** Makes a block of codes that are there already. */
     static CodedVocabulary of(int hidden, Int8Arrays codes) {
         return new CodedVocabulary(hidden, codes);
+    }
+
+    /** Allocates a matrix of zeros, which are to be written to {@link #matrix}. */
+    static CodedVocabulary allocate(int size, int hidden, NDManager manager) {
+        int columns = NestQuantLinear.rotation(hidden).paddedLength();
+        return of(hidden, Int8Arrays.allocate(manager, size, columns));
     }
 
     private void encodeTile(float[] rotated, int tile) {

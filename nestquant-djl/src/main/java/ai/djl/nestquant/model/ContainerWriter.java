@@ -194,7 +194,7 @@ public final class ContainerWriter {
         void add(String name, Block block) {
             if (block instanceof NestQuantLinear linear) {
                 ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-                scale.putFloat(linear.spec().weight().tensorScale()).flip();
+                scale.putFloat(linear.matrix().tensorScale()).flip();
                 writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
                 CodedLayer coded = linear.describe(name);
                 layers.add(

@@ -84,14 +84,16 @@ public final class NestQuantAttention extends RotaryAttention {
     }
 
     /**
-     * Replaces an attention block whose projections have been through {@link #replace} before they
-     * were stored.
+     * Keeps the projections as they are: those of values and outputs are rotated already.
+     *
+     * @param source the block with these projections; consumed
+     * @param code a lattice code
+     * @param manager owns the rotation
      */
-    static NestQuantAttention folded(
+    static NestQuantAttention ofRotated(
             RotaryAttention source, QuantizationConfig.Code code, NDManager manager) {
-        Rotation rotation = rotation(source.config.headSize());
-        return new NestQuantAttention(
-                source, matrix(rotation, manager), code, (child, block) -> block);
+        NDArray matrix = matrix(rotation(source.config.headSize()), manager);
+        return new NestQuantAttention(source, matrix, code, (name, projection) -> projection);
     }
 
     /** The rotation as a weight {@code [padded][headSize]}. */

@@ -116,6 +116,28 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
+    /**
+     * Allocates a block without a bias whose codes are zeros until they are written to {@link
+     * #matrix}.
+     */
+    static NestQuantLinear allocate(
+            int outFeatures,
+            int inFeatures,
+            PackedCode code,
+            float tensorScale,
+            int activationBits,
+            NDManager manager) {
+        int columns = rotation(inFeatures).paddedLength();
+        PackedArrays codes =
+                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
+        return new NestQuantLinear(inFeatures, codes, null, activationBits);
+    }
+
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    PackedMatrix matrix() {
+        return codes.matrix();
+    }
+
     private void fill(RotatedRows rows) {
         PackedMatrix matrix = codes.matrix();
         DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];

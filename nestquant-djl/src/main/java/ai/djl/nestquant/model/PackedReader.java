@@ -89,7 +89,7 @@ final class PackedReader extends LayerReader {
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
         return quantization.cacheBits() > 0
-                ? NestQuantAttention.folded(attention, quantization.code(), manager)
+                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
                 : attention;
     }
 
