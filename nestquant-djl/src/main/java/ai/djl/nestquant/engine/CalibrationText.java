@@ -2,6 +2,7 @@ package ai.djl.nestquant.engine;
 
 import ai.djl.MalformedModelException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.QuantizationConfig;
@@ -12,8 +13,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The text that ships with the project, for which channels are balanced. */
-final class CalibrationText {
+/**
+ * The text that ships with the project, for which channels are balanced. Stateless and safe for
+ * concurrent use.
+ */
+public final class CalibrationText {
 
     private static final String RESOURCE = "calibration.txt";
 
@@ -24,13 +28,13 @@ final class CalibrationText {
      *
      * @param modelDirectory the model's directory
      * @param quantization what will be coded
-     * @return the token ids; empty where nothing is balanced
+     * @return the token ids; empty where nothing is balanced or the model is quantised already
      * @throws IOException if the tokenizer is missing or invalid
      * @throws MalformedModelException if the model is not supported
      */
-    static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization)
+    public static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization)
             throws IOException, MalformedModelException {
-        if (!quantization.balances()) {
+        if (!quantization.balances() || ContainerConfig.describes(modelDirectory)) {
             return new long[0];
         }
         ModelConfig.load(modelDirectory); // if the model is not supported, that is what to say

@@ -13,6 +13,9 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     /** Returns all arrays by the names of a block's parameters, the codes first. */
     Map<String, NDArray> named();
 
+    /** Returns the number of rows. */
+    int rows();
+
     /** Returns the bytes that are really allocated. */
     long bytes();
 

@@ -44,6 +44,11 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
     }
 
     @Override
+    public int rows() {
+        return matrix.rows();
+    }
+
+    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }

@@ -49,11 +49,7 @@ final class LayerCoder implements AutoCloseable {
 
     /** Reads and codes the embedding. */
     Vocabulary embedding(NDManager owner) throws MalformedModelException {
-        boolean coded = quantization.codesVocabulary(LayerReader.EMBEDDING);
-        if (reader.config.tiedEmbeddings()) {
-            coded &= quantization.codesVocabulary(LayerReader.HEAD);
-        }
-        return coded
+        return quantization.codesEmbedding(reader.config.tiedEmbeddings())
                 ? CodedVocabulary.encode(
                         LayerReader.EMBEDDING, reader.vocabularyRows(LayerReader.EMBEDDING), owner)
                 : new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
@@ -67,6 +63,13 @@ final class LayerCoder implements AutoCloseable {
             calibration.balanceLayer(name, layer);
         }
         return new BlockTransformer(quantization, owner).transform(name, layer);
+    }
+
+    /** Lets the calibration text pass a layer that has been coded before, and leaves it alone. */
+    void pass(int index, NDManager scope) throws MalformedModelException {
+        if (calibration != null) {
+            calibration.balanceLayer(LayerReader.layerName(index), reader.layer(index, scope));
+        }
     }
 
     /**

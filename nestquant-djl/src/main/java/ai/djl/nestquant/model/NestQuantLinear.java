@@ -30,7 +30,7 @@ import java.util.function.Function;
  */
 public final class NestQuantLinear extends AbstractBlock {
 
-    private static final long ROTATION_SEED = 0x4e455354;
+    static final long ROTATION_SEED = 0x4e455354;
 
     private final int inFeatures;
     private final int outFeatures;
@@ -42,9 +42,10 @@ public final class NestQuantLinear extends AbstractBlock {
     private final DistortionStats distortion = new DistortionStats();
 
     @SuppressWarnings("this-escape")
-    private NestQuantLinear(Shape shape, CodedArrays codes, NDArray biasArray, int activationBits) {
-        outFeatures = Math.toIntExact(shape.get(0));
-        inFeatures = Math.toIntExact(shape.get(1));
+    private NestQuantLinear(
+            int inFeatures, CodedArrays codes, NDArray biasArray, int activationBits) {
+        this.inFeatures = inFeatures;
+        outFeatures = codes.rows();
         this.activationBits = activationBits;
         this.codes = codes;
         rotation = rotation(inFeatures);
@@ -57,6 +58,19 @@ public final class NestQuantLinear extends AbstractBlock {
                 biasArray == null
                         ? null
                         : addParameter(Blocks.parameter("bias", Parameter.Type.BIAS, biasArray));
+    }
+
+    /**
+     * Makes a block of codes that are there already.
+     *
+     * @param inFeatures entries of an input before the rotation pads it
+     * @param codes the codes
+     * @param bias the bias, or null
+     * @param activationBits as in {@link #encode}
+     */
+    static NestQuantLinear of(
+            int inFeatures, PackedArrays codes, NDArray bias, int activationBits) {
+        return new NestQuantLinear(inFeatures, codes, bias, activationBits);
     }
 
     /** The rotation of the inputs of every block with as many of them. */
@@ -130,7 +144,7 @@ public final class NestQuantLinear extends AbstractBlock {
             RotatedRows rows = new RotatedRows(weight);
             CodedArrays codes = allocation.apply(rows);
             NestQuantLinear coded =
-                    new NestQuantLinear(weight.getShape(), codes, bias, activationBits);
+                    new NestQuantLinear(rows.columns(), codes, bias, activationBits);
             coded.fill(rows);
             return coded;
         } catch (IllegalArgumentException e) {
@@ -150,11 +164,10 @@ public final class NestQuantLinear extends AbstractBlock {
             float tensorScale,
             int activationBits,
             NDManager manager) {
-        Shape shape = new Shape(outFeatures, inFeatures);
         int columns = rotation(inFeatures).paddedLength();
         PackedArrays codes =
                 PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
-        return new NestQuantLinear(shape, codes, null, activationBits);
+        return new NestQuantLinear(inFeatures, codes, null, activationBits);
     }
 
     /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */

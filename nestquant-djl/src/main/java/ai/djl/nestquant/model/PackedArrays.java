@@ -78,6 +78,11 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
+    public int rows() {
+        return matrix.rows();
+    }
+
+    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }

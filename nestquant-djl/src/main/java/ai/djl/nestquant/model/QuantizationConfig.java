@@ -247,6 +247,16 @@ public record QuantizationConfig(
         return head != Head.FLOAT && !excludes(name);
     }
 
+    /**
+     * Tells whether the embedding is to be int8.
+     *
+     * @param tied whether it is the output head too
+     */
+    boolean codesEmbedding(boolean tied) {
+        return codesVocabulary(LayerReader.EMBEDDING)
+                && (!tied || codesVocabulary(LayerReader.HEAD));
+    }
+
     private boolean excludes(String name) {
         return excluded.stream().anyMatch(pattern -> matches(pattern, name));
     }
@@ -258,6 +268,22 @@ public record QuantizationConfig(
      */
     public boolean balances() {
         return weightBits > 0 && balance;
+    }
+
+    /** Returns the same with other bits of activations. */
+    QuantizationConfig withActivationBits(int bits) {
+        return new QuantizationConfig(
+                weightBits, bits, cacheBits, balance, code, head, excluded, widths);
+    }
+
+    /** Tells whether all coded weights are on one lattice code. */
+    boolean uniform() {
+        return weightBits != 8 && widths.isEmpty();
+    }
+
+    /** Returns the lattice code of weights that have the bits of the preset. */
+    PackedCode weightCode() {
+        return weightCode(weightBits);
     }
 
     /**

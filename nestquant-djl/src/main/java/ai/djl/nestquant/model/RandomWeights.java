@@ -61,7 +61,7 @@ public final class RandomWeights extends LayerReader {
                             + quantization
                             + " is only simulated in floats; use code=d8 or code=e8");
         }
-        if (quantization.weightBits() == 8 || !quantization.widths().isEmpty()) {
+        if (!quantization.uniform()) {
             throw new IllegalArgumentException(
                     "random weights are all on one lattice code, but "
                             + quantization
@@ -184,7 +184,7 @@ public final class RandomWeights extends LayerReader {
                             largest,
                             PackedMatrixEncoder.largestBlockNorm(drawn, row * length, length));
         }
-        PackedCode code = quantization.weightCode(quantization.weightBits());
+        PackedCode code = quantization.weightCode();
         float tensorScale = PackedMatrixEncoder.tensorScale(code, largest);
         PackedMatrix pattern = PackedMatrix.allocate(code, PATTERN_ROWS, length, tensorScale);
         Parallel.forEach(
