@@ -40,7 +40,9 @@ public final class NestQuantBlockFactory implements BlockFactory {
                         ? QuantizationConfig.DEFAULT
                         : QuantizationConfig.parse(text.toString());
         try {
-            long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
+            long[] calibrationIds =
+                    CalibrationText.tokenIds(
+                            modelPath, quantization, arguments.get(CalibrationText.OPTION));
             return CausalLmLoader.load(
                     modelPath, quantization, calibrationIds, model.getNDManager());
         } catch (MalformedModelException e) {

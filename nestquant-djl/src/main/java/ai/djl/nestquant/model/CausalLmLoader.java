@@ -78,7 +78,7 @@ public final class CausalLmLoader {
         ModelConfig config = ModelConfig.load(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             return new CausalLmLoader(config, checkpoint, manager, quantization)
-                    .build(quantization.balances() ? calibrationIds : null);
+                    .build(quantization.needsText() ? calibrationIds : null);
         }
     }
 

@@ -44,7 +44,7 @@ final class LayerCoder implements AutoCloseable {
         calibration =
                 calibrationIds == null || calibrationIds.length == 0
                         ? null
-                        : new CalibrationPass(reader, calibrationIds, parent);
+                        : new CalibrationPass(reader, quantization, calibrationIds, parent);
     }
 
     /** Reads and codes the embedding. */
@@ -63,10 +63,10 @@ final class LayerCoder implements AutoCloseable {
     Block layer(int index, NDManager owner) throws MalformedModelException {
         String name = LayerReader.layerName(index);
         DecoderLayer layer = reader.layer(index, owner);
-        if (calibration != null) {
-            calibration.balanceLayer(name, layer);
-        }
-        return new BlockTransformer(quantization, owner).transform(name, layer);
+        BlockTransformer transformer = new BlockTransformer(quantization, owner);
+        return calibration == null
+                ? transformer.transform(name, layer)
+                : calibration.transform(name, layer, transformer);
     }
 
     /**
@@ -89,7 +89,12 @@ final class LayerCoder implements AutoCloseable {
         }
         switch (quantization.head()) {
             case W4:
-                head = new BlockTransformer(quantization, owner).transform(LayerReader.HEAD, head);
+                BlockTransformer transformer = new BlockTransformer(quantization, owner);
+                head =
+                        calibration == null
+                                ? transformer.transform(LayerReader.HEAD, head)
+                                : calibration.transformHead(
+                                        LayerReader.HEAD, norm, head, transformer);
                 break;
             case INT8:
                 if (quantization.codesVocabulary(LayerReader.HEAD)) {
