@@ -209,23 +209,40 @@ NQ_INLINE void panelSums(const std::int32_t* const* tiles, int groups,
     }
 }
 
+/** Adds the sums of V rows of bytes with N tiles to `sums`, in registers meanwhile. */
+template <int V, int N>
+NQ_INLINE void planeSums(const std::int32_t* const* tiles, int groups,
+                         const std::int8_t* const* x, Lanes (*sums)[N]) {
+    Lanes totals[V][N];
+    std::memcpy(totals, sums, sizeof totals);
+    panelSums<V, N>(tiles, groups, x, totals);
+    std::memcpy(sums, totals, sizeof totals);
+}
+
 /** y of V vectors for N tiles of a panel. */
 template <int V, int N>
 void panelBlock(const Matrix& w, const Rows& x, int vector, int tile,
                 const std::int32_t* const* tiles, const std::int32_t* corrections, float* y) {
-    Lanes sums[2][V][N] = {};
-    const std::int8_t* planes[2] = {x.high, x.low};
-    for (int plane = 0; plane < (x.low == nullptr ? 1 : 2); plane++) {
-        const std::int8_t* entries[V];
-        Lanes totals[V][N];
+    constexpr int PLANES = 2;
+    const std::int8_t* planes[PLANES] = {x.high, x.low};
+    const std::int8_t* entries[PLANES][V];
+    Lanes sums[PLANES][V][N] = {};
+    int count = x.low == nullptr ? 1 : PLANES;
+    for (int plane = 0; plane < count; plane++) {
         for (int v = 0; v < V; v++) {
-            entries[v] = planes[plane] + static_cast<std::int64_t>(vector + v) * x.columns;
+            entries[plane][v] = planes[plane] + static_cast<std::int64_t>(vector + v) * x.columns;
             for (int n = 0; n < N; n++) {
-                totals[v][n] = all(corrections[plane * x.rows + vector + v]);
+                sums[plane][v][n] = all(corrections[plane * x.rows + vector + v]);
             }
         }
-        panelSums<V, N>(tiles, w.columns / 4, entries, totals);
-        std::memcpy(sums[plane], totals, sizeof totals);
+    }
+    if (V == 1 && count == PLANES) {
+        // a single vector is bound by memory: the panel is read once for both planes
+        planeSums<PLANES * V, N>(tiles, w.columns / 4, entries[0], sums[0]);
+    } else {
+        for (int plane = 0; plane < count; plane++) {
+            planeSums<V, N>(tiles, w.columns / 4, entries[plane], sums[plane]);
+        }
     }
     for (int v = 0; v < V; v++) {
         float* out = y + static_cast<std::int64_t>(vector + v) * w.rows;

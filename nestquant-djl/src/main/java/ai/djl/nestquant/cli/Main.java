@@ -25,6 +25,7 @@ import picocli.CommandLine.ParameterException;
             PerplexityCommand.class,
             EvaluateCommand.class,
             CompareCommand.class,
+            BenchCommand.class,
             OverheadCommand.class,
             InfoCommand.class,
             StudyCommand.class

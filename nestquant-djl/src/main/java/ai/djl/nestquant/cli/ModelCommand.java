@@ -39,11 +39,16 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
 
     /** {@inheritDoc} */
     @Override
-    final R report() throws Exception {
+    R report() throws Exception {
         try (LanguageModel loaded =
                 LanguageModel.open(directory(), quantization, calibration, arguments())) {
             return run(loaded);
         }
+    }
+
+    /** Returns what is to be coded. */
+    final QuantizationConfig quantization() {
+        return quantization;
     }
 
     /** Returns DJL arguments to load the model with. */

@@ -92,6 +92,11 @@ abstract class ReportCommand<R> implements Callable<Integer> {
         return model == null ? EmbeddedModel.path() : model;
     }
 
+    /** Tells whether a model's directory was given. */
+    final boolean hasModel() {
+        return model != null;
+    }
+
     private void useThreads() {
         if (threads == null) {
             return;

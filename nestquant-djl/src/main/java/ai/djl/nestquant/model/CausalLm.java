@@ -11,6 +11,7 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
@@ -25,6 +26,9 @@ import java.util.NoSuchElementException;
  * after construction: any number of threads may run passes, each with a cache of its own.
  */
 public final class CausalLm extends AbstractBlock implements StreamingBlock {
+
+    /** Tokens of a pass: masks, attention and inner vectors of more would take too much memory. */
+    static final int PASS_TOKENS = 512;
 
     private final ModelConfig config;
     private final QuantizationConfig quantization;
@@ -183,15 +187,71 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             KvCache cache,
             boolean lastOnly) {
         int tokens = checkedTokens(ids);
-        if (cache == null && (quantization.packsCache() || quantization.weightBits() > 0)) {
+        boolean needsCache = quantization.packsCache() || quantization.weightBits() > 0;
+        if (cache == null && (needsCache || tokens > PASS_TOKENS)) {
             // keys and values are coded in a single pass too, and fused layers need a cache
             try (KvCache passing = newCache(ids.getManager(), tokens)) {
                 return logits(store, ids, attentionMask, passing, lastOnly);
             }
         }
-        if (cache != null) {
-            cache.reserve(tokens);
+        if (cache == null || tokens <= PASS_TOKENS) {
+            if (cache != null) {
+                cache.reserve(tokens);
+            }
+            return pass(store, ids, attentionMask, cache, lastOnly);
         }
+        cache.reserve(tokens);
+        return longLogits(store, ids, attentionMask, cache, lastOnly);
+    }
+
+    /** A long prompt in passes of {@link #PASS_TOKENS}, which bounds the memory it takes. */
+    private NDArray longLogits(
+            ParameterStore store,
+            NDArray ids,
+            long[][] attentionMask,
+            KvCache cache,
+            boolean lastOnly) {
+        long batch = ids.getShape().get(0);
+        int tokens = Math.toIntExact(ids.getShape().get(1));
+        if (attentionMask != null) {
+            Pass.checkMask(attentionMask, cache.length() + tokens);
+        }
+        try (NDManager scope = NDManager.subManagerOf(ids)) {
+            NDArray all =
+                    scope.create(new Shape(batch, lastOnly ? 1 : tokens, config.vocabularySize()));
+            for (int from = 0; from < tokens; from += PASS_TOKENS) {
+                int to = Math.min(tokens, from + PASS_TOKENS);
+                long[][] mask =
+                        attentionMask == null ? null : head(attentionMask, cache, to - from);
+                try (NDArray piece = ids.get(tokens(from, to));
+                        NDArray part = pass(store, piece, mask, cache, lastOnly)) {
+                    if (!lastOnly || to == tokens) {
+                        all.set(lastOnly ? tokens(0, 1) : tokens(from, to), part);
+                    }
+                }
+            }
+            return scope.ret(all);
+        }
+    }
+
+    /** The mask's columns up to the tokens of a pass. */
+    private static long[][] head(long[][] attentionMask, KvCache cache, int tokens) {
+        return Arrays.stream(attentionMask)
+                .map(row -> Arrays.copyOf(row, cache.length() + tokens))
+                .toArray(long[][]::new);
+    }
+
+    private static NDIndex tokens(int from, int to) {
+        return new NDIndex().addAllDim().addSliceDim(from, to);
+    }
+
+    private NDArray pass(
+            ParameterStore store,
+            NDArray ids,
+            long[][] attentionMask,
+            KvCache cache,
+            boolean lastOnly) {
+        int tokens = Math.toIntExact(ids.getShape().get(1));
         try (NDManager scope = NDManager.subManagerOf(ids)) {
             scope.tempAttachAll(ids);
             Pass pass = new Pass(scope, rotary, cache, tokens, attentionMask);
@@ -206,7 +266,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
                 cache.advance(tokens);
             }
             if (lastOnly && tokens > 1) {
-                h = h.get(new NDIndex().addAllDim().addSliceDim(tokens - 1, tokens).addAllDim());
+                h = h.get(tokens(tokens - 1, tokens).addAllDim());
             }
             h = Blocks.apply(norm, store, h, params);
             return scope.ret(Blocks.apply(head, store, h, params));

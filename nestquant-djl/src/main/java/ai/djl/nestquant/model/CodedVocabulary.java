@@ -60,6 +60,11 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         return coded;
     }
 
+    /** Allocates a matrix of zeros, which are to be written to {@link #matrix}. */
+    static CodedVocabulary allocate(int size, int hidden, NDManager manager) {
+        return new CodedVocabulary(size, hidden, manager);
+    }
+
     private void encodeTile(float[] rotated, int tile) {
         int columns = rotation.paddedLength();
         for (int i = 0; i < rotated.length / columns; i++) {

@@ -93,6 +93,19 @@ public final class NestQuantAttention extends RotaryAttention {
         }
     }
 
+    /**
+     * Keeps the projections as they are: those of values and outputs are rotated already.
+     *
+     * @param source the block with these projections; consumed
+     * @param code a lattice code
+     * @param manager owns the rotation
+     */
+    static NestQuantAttention ofRotated(
+            RotaryAttention source, QuantizationConfig.Code code, NDManager manager) {
+        NDArray matrix = matrix(rotation(source.config.headSize()), manager);
+        return new NestQuantAttention(source, matrix, code, (name, projection) -> projection);
+    }
+
     /** The rotation as a weight {@code [padded][headSize]}. */
     private static NDArray matrix(Rotation rotation, NDManager manager) {
         int size = rotation.length();

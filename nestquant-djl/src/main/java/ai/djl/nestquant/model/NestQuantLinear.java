@@ -123,6 +123,26 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
+    /**
+     * Allocates a block without a bias whose codes are zeros until they are written to {@link
+     * #matrix}.
+     */
+    static NestQuantLinear allocate(
+            int outFeatures,
+            int inFeatures,
+            PackedCode code,
+            float tensorScale,
+            int activationBits,
+            NDManager manager) {
+        Shape shape = new Shape(outFeatures, inFeatures);
+        return new NestQuantLinear(manager, shape, code, tensorScale, null, activationBits);
+    }
+
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    PackedMatrix matrix() {
+        return codes.matrix();
+    }
+
     private void fill(RotatedRows rows, InputFactors factors) {
         PackedMatrix matrix = codes.matrix();
         DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];

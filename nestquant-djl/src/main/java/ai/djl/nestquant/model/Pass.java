@@ -94,17 +94,24 @@ final class Pass {
         return sines;
     }
 
-    private static boolean[][] visible(long[][] attentionMask, int length) {
-        boolean[][] visible = new boolean[attentionMask.length][length];
-        for (int b = 0; b < attentionMask.length; b++) {
-            if (attentionMask[b].length != length) {
+    /** Throws unless a mask has an entry for each of {@code length} tokens in every row. */
+    static void checkMask(long[][] attentionMask, int length) {
+        for (long[] row : attentionMask) {
+            if (row.length != length) {
                 throw new IllegalArgumentException(
                         "the attention mask has "
-                                + attentionMask[b].length
+                                + row.length
                                 + " entries a row, but cache and input hold "
                                 + length
                                 + " tokens");
             }
+        }
+    }
+
+    private static boolean[][] visible(long[][] attentionMask, int length) {
+        checkMask(attentionMask, length);
+        boolean[][] visible = new boolean[attentionMask.length][length];
+        for (int b = 0; b < attentionMask.length; b++) {
             for (int i = 0; i < length; i++) {
                 visible[b][i] = attentionMask[b][i] != 0;
             }

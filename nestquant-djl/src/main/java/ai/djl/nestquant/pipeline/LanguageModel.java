@@ -126,7 +126,13 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private String kernels() {
-        return weights.quantizedParameters() == 0 ? HOST_KERNELS : Kernels.best().name();
+        return kernels(block);
+    }
+
+    /** Returns what computes a model's products with coded weights. */
+    static String kernels(CausalLm block) {
+        boolean coded = WeightSummary.of(block).quantizedParameters() > 0;
+        return coded ? Kernels.best().name() : HOST_KERNELS;
     }
 
     /**
@@ -306,6 +312,29 @@ public final class LanguageModel implements AutoCloseable {
                 LongStream.range(0, promptTokens).map(i -> i * 37 % vocabularySize()).toArray();
         try (NDManager manager = newManager()) {
             return new OverheadStudy(block, manager, prompt, steps).run(rounds, onRound);
+        }
+    }
+
+    /**
+     * Measures how fast the model reads prompts and generates; nothing else may run in the process
+     * meanwhile.
+     *
+     * @param tests what to measure
+     * @param onRun takes the number of timed runs done, after each
+     * @return tokens per second
+     * @throws IllegalArgumentException if the model has too few positions
+     */
+    public SpeedReport speed(SpeedTests tests, IntConsumer onRun) {
+        if (tests.positions() > maxPositions()) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "depth and tokens are up to %d together, but the model has %d"
+                                    + " positions",
+                            tests.positions(), maxPositions()));
+        }
+        String name = model.getModelPath().toAbsolutePath().getFileName().toString();
+        try (NDManager manager = newManager()) {
+            return new SpeedStudy(block, manager, tests).run(name, kernels(), onRun);
         }
     }
 

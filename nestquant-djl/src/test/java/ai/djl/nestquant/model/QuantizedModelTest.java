@@ -211,6 +211,44 @@ public class QuantizedModelTest {
     }
 
     @Test
+    public void longPromptIsThatOfItsPiecesInABatchToo() throws Exception {
+        for (String quantization : new String[] {"none", "w4a8kv4"}) {
+            try (NDManager manager = newManager()) {
+                CausalLm model = load("models/demo", quantization, manager);
+                int vocabulary = model.config().vocabularySize();
+                long[] ids = ids(CausalLm.PASS_TOKENS + 90);
+                float[] whole = logits(model, manager, ids, null);
+                try (KvCache cache = model.newCache(manager, ids.length)) {
+                    long[] first = Arrays.copyOf(ids, CausalLm.PASS_TOKENS);
+                    float[] pieces = logits(model, manager, first, cache);
+                    long[] rest = Arrays.copyOfRange(ids, first.length, ids.length);
+                    float[] last = logits(model, manager, rest, cache);
+                    Assert.assertEquals(Arrays.copyOf(whole, pieces.length), pieces);
+                    int end = whole.length;
+                    Assert.assertEquals(
+                            Arrays.copyOfRange(whole, pieces.length, end), last, quantization);
+                }
+                // the same behind padding, beside a sequence without
+                int padding = 40;
+                int length = ids.length + padding;
+                long[] batch = Arrays.copyOf(ids(length), 2 * length);
+                System.arraycopy(ids, 0, batch, length + padding, ids.length);
+                long[][] mask = new long[2][length];
+                Arrays.fill(mask[0], 1);
+                Arrays.fill(mask[1], padding, length, 1);
+                NDArray input = manager.create(batch, new Shape(2, length));
+                ParameterStore store = new ParameterStore(manager, false);
+                float[] padded = model.logits(store, input, mask, null, true).toFloatArray();
+                Assert.assertEquals(padded.length, 2 * vocabulary);
+                float[] alone = Arrays.copyOfRange(whole, whole.length - vocabulary, whole.length);
+                float[] beside = Arrays.copyOfRange(padded, vocabulary, 2 * vocabulary);
+                double difference = meanDifference(beside, alone);
+                Assert.assertTrue(difference < STEP_AGAINST_PASS, "differ by " + difference);
+            }
+        }
+    }
+
+    @Test
     public void forkedCacheContinuesOnItsOwn() throws Exception {
         for (String quantization : new String[] {"none", "kv4"}) {
             try (NDManager manager = newManager()) {
