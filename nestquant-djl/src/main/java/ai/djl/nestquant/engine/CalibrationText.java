@@ -2,6 +2,7 @@ package ai.djl.nestquant.engine;
 
 import ai.djl.MalformedModelException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.QuantizationConfig;
@@ -13,8 +14,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The text for which channels are balanced and weights are rounded. */
-final class CalibrationText {
+/**
+ * The text for which channels are balanced and weights are rounded. Stateless and safe for
+ * concurrent use.
+ */
+public final class CalibrationText {
 
     /** The name of the option that holds a text file. */
     static final String OPTION = "calibration";
@@ -29,14 +33,14 @@ final class CalibrationText {
      * @param modelDirectory the model's directory
      * @param quantization what will be coded
      * @param file a text file, UTF-8; null for the text that ships with the project
-     * @return the token ids; empty where nothing is balanced
+     * @return the token ids; empty where none are needed or the model is quantised already
      * @throws IOException if the tokenizer is missing or invalid, or the file is missing, empty or
      *     not UTF-8
      * @throws MalformedModelException if the model is not supported
      */
-    static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization, Object file)
+    public static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization, Object file)
             throws IOException, MalformedModelException {
-        if (!quantization.needsText()) {
+        if (!quantization.needsText() || ContainerConfig.describes(modelDirectory)) {
             return new long[0];
         }
         ModelConfig.load(modelDirectory); // if the model is not supported, that is what to say

@@ -17,10 +17,11 @@ import java.util.TreeSet;
 /**
  * {@code NestQuantModel} is a language model read from a HuggingFace directory.
  *
- * <p>Option {@code quantization} says what is coded, see {@link QuantizationConfig}; it is {@code
- * w4a8} if absent; {@code calibration} names a text file to calibrate for. Closing the model frees
- * all native memory of its weights. Predictors of one model may run at the same time; {@code load}
- * and {@code close} must not run beside anything else.
+ * <p>Option {@code quantization} says what is coded, see {@link QuantizationConfig}; if absent it
+ * is {@code w4a8}, or what a quantised directory was written with; {@code calibration} names a text
+ * file to calibrate for. Closing the model frees all native memory of its weights. Predictors of
+ * one model may run at the same time; {@code load} and {@code close} must not run beside anything
+ * else.
  */
 public final class NestQuantModel extends BaseModel {
 
@@ -60,7 +61,8 @@ public final class NestQuantModel extends BaseModel {
         }
     }
 
-    private QuantizationConfig quantization(Map<String, ?> options) {
+    private QuantizationConfig quantization(Map<String, ?> options)
+            throws IOException, MalformedModelException {
         if (options != null) {
             for (String key : options.keySet()) {
                 if (!OPTIONS.contains(key)) {
@@ -71,7 +73,7 @@ public final class NestQuantModel extends BaseModel {
         }
         Object text = option(options, QuantizationConfig.OPTION);
         return text == null
-                ? QuantizationConfig.DEFAULT
+                ? CausalLmLoader.defaultQuantization(modelDir)
                 : QuantizationConfig.parse(text.toString());
     }
 

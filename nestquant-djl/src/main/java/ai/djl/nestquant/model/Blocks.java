@@ -7,6 +7,7 @@ import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
+import ai.djl.util.Pair;
 import ai.djl.util.PairList;
 import java.util.Arrays;
 
@@ -40,6 +41,11 @@ final class Blocks {
             linear.getDirectParameters().get("bias").setArray(bias);
         }
         return linear;
+    }
+
+    /** Returns a child's name as it was added; DJL puts a counter of two digits in front. */
+    static String ownName(Pair<String, Block> child) {
+        return child.getKey().replaceFirst("^\\d\\d", "");
     }
 
     /** Runs a block that has one input and one output, under the eyes of a calibration pass. */

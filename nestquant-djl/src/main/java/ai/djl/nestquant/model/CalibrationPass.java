@@ -111,6 +111,11 @@ final class CalibrationPass implements AutoCloseable {
         }
     }
 
+    /** Runs the text through a float layer that nobody codes. */
+    void pass(DecoderLayer layer) {
+        run(layer, new InputStatistics(), hidden.length, true);
+    }
+
     /** Runs windows through a float layer, whose outputs take their place if that is asked. */
     private void run(Block layer, InputObserver observer, int windows, boolean advance) {
         PairList<String, Object> params = pass.asParams();

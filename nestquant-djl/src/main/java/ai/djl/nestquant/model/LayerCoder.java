@@ -49,11 +49,7 @@ final class LayerCoder implements AutoCloseable {
 
     /** Reads and codes the embedding. */
     Vocabulary embedding(NDManager owner) throws MalformedModelException {
-        boolean coded = quantization.codesVocabulary(LayerReader.EMBEDDING);
-        if (reader.config.tiedEmbeddings()) {
-            coded &= quantization.codesVocabulary(LayerReader.HEAD);
-        }
-        return coded
+        return quantization.codesEmbedding(reader.config.tiedEmbeddings())
                 ? CodedVocabulary.encode(
                         LayerReader.EMBEDDING, reader.vocabularyRows(LayerReader.EMBEDDING), owner)
                 : new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
@@ -67,6 +63,15 @@ final class LayerCoder implements AutoCloseable {
         return calibration == null
                 ? transformer.transform(name, layer)
                 : calibration.transform(name, layer, transformer);
+    }
+
+    /** Lets the calibration text pass a layer that has been coded before, and leaves it alone. */
+    void pass(int index, NDManager scope) throws MalformedModelException {
+        if (quantization.calibrates()) {
+            layer(index, scope); // the next layer reads what the codes give, so they are made again
+        } else if (calibration != null) {
+            calibration.pass(reader.layer(index, scope));
+        }
     }
 
     /**

@@ -22,7 +22,10 @@ import java.util.function.BiFunction;
  */
 public final class NestQuantAttention extends RotaryAttention {
 
-    private static final long ROTATION_SEED = 0x4b56;
+    static final long ROTATION_SEED = 0x4b56;
+
+    /** The name of the rotation among the parameters. */
+    static final String ROTATION = "head_rotation";
 
     private final Parameter rotation;
     private final boolean plainOutput;
@@ -51,9 +54,7 @@ public final class NestQuantAttention extends RotaryAttention {
         }
         Shape shape = rotationMatrix.getShape();
         plainOutput = shape.get(0) == shape.get(1);
-        rotation =
-                addParameter(
-                        Blocks.parameter("head_rotation", Parameter.Type.OTHER, rotationMatrix));
+        rotation = addParameter(Blocks.parameter(ROTATION, Parameter.Type.OTHER, rotationMatrix));
     }
 
     /**

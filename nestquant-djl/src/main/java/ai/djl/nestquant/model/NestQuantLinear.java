@@ -32,7 +32,7 @@ import ai.djl.util.PairList;
  */
 public final class NestQuantLinear extends AbstractBlock {
 
-    private static final long ROTATION_SEED = 0x4e455354;
+    static final long ROTATION_SEED = 0x4e455354;
 
     private final int inFeatures;
     private final int outFeatures;
@@ -45,19 +45,12 @@ public final class NestQuantLinear extends AbstractBlock {
 
     @SuppressWarnings("this-escape")
     private NestQuantLinear(
-            NDManager manager,
-            Shape shape,
-            PackedCode code,
-            float tensorScale,
-            NDArray biasArray,
-            int activationBits) {
-        outFeatures = Math.toIntExact(shape.get(0));
-        inFeatures = Math.toIntExact(shape.get(1));
+            int inFeatures, PackedArrays codes, NDArray biasArray, int activationBits) {
+        this.inFeatures = inFeatures;
+        this.codes = codes;
         this.activationBits = activationBits;
+        outFeatures = codes.matrix().rows();
         rotation = rotation(inFeatures);
-        codes =
-                PackedArrays.allocate(
-                        manager, code, outFeatures, rotation.paddedLength(), tensorScale);
         product = CodedProduct.of(codes.matrix());
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
@@ -66,6 +59,19 @@ public final class NestQuantLinear extends AbstractBlock {
                 biasArray == null
                         ? null
                         : addParameter(Blocks.parameter("bias", Parameter.Type.BIAS, biasArray));
+    }
+
+    /**
+     * Makes a block of codes that are there already.
+     *
+     * @param inFeatures entries of an input before the rotation pads it
+     * @param codes the codes
+     * @param bias the bias, or null
+     * @param activationBits as in {@link #encode}
+     */
+    static NestQuantLinear of(
+            int inFeatures, PackedArrays codes, NDArray bias, int activationBits) {
+        return new NestQuantLinear(inFeatures, codes, bias, activationBits);
     }
 
     /** The rotation of the inputs of every block with as many of them. */
@@ -114,7 +120,11 @@ public final class NestQuantLinear extends AbstractBlock {
                             : PackedLdlq.tensorScale(code, largest);
             NestQuantLinear packed =
                     new NestQuantLinear(
-                            manager, weight.getShape(), code, tensorScale, bias, activationBits);
+                            rows.columns(),
+                            PackedArrays.allocate(
+                                    manager, code, rows.rows(), rows.paddedColumns(), tensorScale),
+                            bias,
+                            activationBits);
             packed.fill(rows, factors);
             return packed;
         } catch (IllegalArgumentException e) {
@@ -134,8 +144,10 @@ public final class NestQuantLinear extends AbstractBlock {
             float tensorScale,
             int activationBits,
             NDManager manager) {
-        Shape shape = new Shape(outFeatures, inFeatures);
-        return new NestQuantLinear(manager, shape, code, tensorScale, null, activationBits);
+        int columns = rotation(inFeatures).paddedLength();
+        PackedArrays codes =
+                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
+        return new NestQuantLinear(inFeatures, codes, null, activationBits);
     }
 
     /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */

@@ -261,6 +261,16 @@ public record QuantizationConfig(
         return head != Head.FLOAT && !excludes(name);
     }
 
+    /**
+     * Tells whether the embedding is to be int8.
+     *
+     * @param tied whether it is the output head too
+     */
+    boolean codesEmbedding(boolean tied) {
+        return codesVocabulary(LayerReader.EMBEDDING)
+                && (!tied || codesVocabulary(LayerReader.HEAD));
+    }
+
     private boolean excludes(String name) {
         return excluded.stream().anyMatch(pattern -> matches(pattern, name));
     }
@@ -286,6 +296,11 @@ public record QuantizationConfig(
      */
     public boolean needsText() {
         return weightBits > 0 && balance || calibrates();
+    }
+
+    /** Returns the same with other bits of activations. */
+    QuantizationConfig withActivationBits(int bits) {
+        return new QuantizationConfig(weightBits, bits, cacheBits, balance, code, head, excluded);
     }
 
     /** Returns the code of weights that are coded. */

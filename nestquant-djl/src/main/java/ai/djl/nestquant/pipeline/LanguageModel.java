@@ -51,7 +51,8 @@ public final class LanguageModel implements AutoCloseable {
      * Loads and quantises a model.
      *
      * @param directory a HuggingFace model directory
-     * @param quantization what is coded, see {@link QuantizationConfig}
+     * @param quantization what is coded, see {@link QuantizationConfig}; null for the default, or
+     *     what a quantised directory was written with
      * @param arguments how texts are generated, see {@link
      *     ai.djl.nestquant.engine.GenerationParameters}
      * @return the model
@@ -92,8 +93,10 @@ public final class LanguageModel implements AutoCloseable {
                 Criteria.builder()
                         .setTypes(String.class, GeneratedText.class)
                         .optEngine(NestQuantEngine.ENGINE_NAME)
-                        .optModelPath(directory)
-                        .optOption(QuantizationConfig.OPTION, quantization.toString());
+                        .optModelPath(directory);
+        if (quantization != null) {
+            criteria.optOption(QuantizationConfig.OPTION, quantization.toString());
+        }
         if (calibration != null) {
             criteria.optOption("calibration", calibration.toString());
         }
