@@ -300,7 +300,8 @@ public record QuantizationConfig(
 
     /** Returns the same with other bits of activations. */
     QuantizationConfig withActivationBits(int bits) {
-        return new QuantizationConfig(weightBits, bits, cacheBits, balance, code, head, excluded);
+        return new QuantizationConfig(
+                weightBits, bits, cacheBits, balance, code, head, rounding, damping, excluded);
     }
 
     /** Returns the code of weights that are coded. */
