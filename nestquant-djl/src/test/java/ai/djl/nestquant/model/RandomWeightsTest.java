@@ -8,6 +8,7 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.checkpoint.ModelType;
 import ai.djl.nestquant.checkpoint.RopeConfig;
 import ai.djl.training.ParameterStore;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -20,28 +21,41 @@ public class RandomWeightsTest {
     /** Row scales, rounding up to tiles and norms, which the estimate leaves out. */
     private static final double ESTIMATE = 0.05;
 
-    private static final ModelConfig CONFIG = config(true);
+    private static final ModelConfig CONFIG = small(true);
 
-    private static ModelConfig config(boolean tied) {
-        RopeConfig rope = new RopeConfig(RopeConfig.Type.DEFAULT, 10000, 1, 0, 0, 0);
+    private static ModelConfig small(boolean tied) {
+        return config(2, 128, 384, 4, 2, 32, 1024, 512, tied);
+    }
+
+    /** Returns a configuration of the Llama family. */
+    static ModelConfig config(
+            int layers,
+            int hidden,
+            int inner,
+            int heads,
+            int kvHeads,
+            int headSize,
+            int vocabulary,
+            int positions,
+            boolean tied) {
         return new ModelConfig(
                 ModelType.LLAMA,
-                2,
-                128,
-                384,
-                4,
-                2,
-                32,
-                1024,
-                512,
+                layers,
+                hidden,
+                inner,
+                heads,
+                kvHeads,
+                headSize,
+                vocabulary,
+                positions,
                 1e-5,
-                rope,
+                new RopeConfig(RopeConfig.Type.DEFAULT, 10000, 1, 0, 0, 0),
                 false,
                 false,
                 false,
                 false,
                 tied,
-                List.of(0, 0),
+                Collections.nCopies(layers, 0),
                 Optional.empty(),
                 OptionalInt.empty(),
                 List.of());
@@ -78,7 +92,7 @@ public class RandomWeightsTest {
         try (NDManager manager = Engine.getEngine("PyTorch").newBaseManager()) {
             for (String head : List.of("int8", "w4", "float")) {
                 QuantizationConfig quantization = QuantizationConfig.parse("w4a8,head=" + head);
-                CausalLm model = RandomWeights.model(config(false), quantization, manager);
+                CausalLm model = RandomWeights.model(small(false), quantization, manager);
                 boolean coded = model.getChildren().get("05lm_head") instanceof NestQuantLinear;
                 Assert.assertEquals(coded, head.equals("w4"), model.getChildren().keys() + head);
             }
