@@ -4,6 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.calibration.InputFactors;
+import ai.djl.nestquant.calibration.PackedLdlq;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
@@ -91,18 +93,32 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public static NestQuantLinear encode(
             String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
+        return encode(name, linear, code, activationBits, null, manager);
+    }
+
+    /** Encodes a weight with feedback, or without where factors is null. */
+    static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            PackedCode code,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager) {
         return encode(
                 name,
                 linear,
                 activationBits,
+                factors,
                 manager,
-                rows ->
-                        PackedArrays.allocate(
-                                manager,
-                                code,
-                                rows.rows(),
-                                rows.paddedColumns(),
-                                PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm())));
+                rows -> {
+                    float largest = rows.largestBlockNorm();
+                    float tensorScale =
+                            factors == null
+                                    ? PackedMatrixEncoder.tensorScale(code, largest)
+                                    : PackedLdlq.tensorScale(code, largest);
+                    return PackedArrays.allocate(
+                            manager, code, rows.rows(), rows.paddedColumns(), tensorScale);
+                });
     }
 
     /**
@@ -122,6 +138,7 @@ public final class NestQuantLinear extends AbstractBlock {
                 name,
                 linear,
                 activationBits,
+                null,
                 manager,
                 rows -> Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
     }
@@ -130,6 +147,7 @@ public final class NestQuantLinear extends AbstractBlock {
             String name,
             Linear linear,
             int activationBits,
+            InputFactors factors,
             NDManager manager,
             Function<RotatedRows, CodedArrays> allocation) {
         NDArray weight = linear.getParameters().get("weight").getArray();
@@ -145,7 +163,7 @@ public final class NestQuantLinear extends AbstractBlock {
             CodedArrays codes = allocation.apply(rows);
             NestQuantLinear coded =
                     new NestQuantLinear(rows.columns(), codes, bias, activationBits);
-            coded.fill(rows);
+            coded.fill(rows, factors);
             return coded;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
@@ -175,12 +193,16 @@ public final class NestQuantLinear extends AbstractBlock {
         return ((PackedArrays) codes).matrix();
     }
 
-    private void fill(RotatedRows rows) {
+    private void fill(RotatedRows rows, InputFactors factors) {
         int tiles = (outFeatures + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
         DistortionStats[] ofTiles = new DistortionStats[tiles];
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
+                    if (factors != null) {
+                        new PackedLdlq(matrix(), factors).encodeTile(tile, rotated, ofTiles[tile]);
+                        return;
+                    }
                     codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same

@@ -17,11 +17,13 @@ import java.util.regex.Pattern;
  * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
  * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
  * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code
- * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
- * they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME}, {@code
- * w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the last one
- * that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. Immutable and safe for concurrent use.
+ * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
+ * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}. {@code head=int8},
+ * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
+ * Head}; they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME},
+ * {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the
+ * last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. Immutable and safe for
+ * concurrent use.
  *
  * @param weightBits 3 or 4 if the weights of Linear blocks are on lattice codes (3.25 or 4.25 bits
  *     each), 8 if they are int8 rows, or 0
@@ -30,6 +32,8 @@ import java.util.regex.Pattern;
  * @param balance whether channels are balanced before the rotation where weights are coded
  * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
+ * @param rounding how weights are rounded
+ * @param damping what is added to the diagonal of a Hessian, in units of its mean; positive
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  * @param widths which blocks have other bits than the rest, in order
  */
@@ -40,6 +44,8 @@ public record QuantizationConfig(
         boolean balance,
         Code code,
         Head head,
+        Rounding rounding,
+        double damping,
         List<String> excluded,
         List<Width> widths) {
 
@@ -50,6 +56,20 @@ public record QuantizationConfig(
      * @param pattern the name, where {@code *} matches anything
      */
     public record Width(int bits, String pattern) {}
+
+    /** How weights become codes. */
+    public enum Rounding {
+        /** Each block to what is nearest. */
+        PLAIN,
+        /** With feedback, so that the outputs for the calibration text change least. */
+        LDLQ,
+        /** As {@link #LDLQ}, for inputs with the noise that coded activations have. */
+        QA_LDLQ;
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
 
     /** What embedding and output head are held as. */
     public enum Head {
@@ -133,8 +153,14 @@ public record QuantizationConfig(
                     + " or w8 in place of w4, each optionally followed by ,balance=off, ,code=e8,"
                     + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
                     + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,head=int8, ,head=w4, ,head=float,"
+                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
+                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
                     + " ,exclude=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
+
+    private static final List<String> ROUNDINGS =
+            Arrays.stream(Rounding.values()).map(Rounding::key).toList();
+
+    private static final double DEFAULT_DAMPING = 0.01;
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
@@ -164,6 +190,9 @@ public record QuantizationConfig(
             throw new IllegalArgumentException(
                     "head=w4 needs weights on the same code, as in w4,head=w4");
         }
+        if (!(damping > 0) || damping == Double.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException("damping is " + damping + ", but must be positive");
+        }
         excluded = List.copyOf(excluded);
         widths = List.copyOf(widths);
     }
@@ -186,6 +215,8 @@ public record QuantizationConfig(
         boolean balance = true;
         Code code = Code.D8;
         Head head = defaultHead(bits(bits.group(1)));
+        Rounding rounding = Rounding.PLAIN;
+        double damping = DEFAULT_DAMPING;
         List<String> excluded = new ArrayList<>();
         List<Width> widths = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
@@ -203,6 +234,14 @@ public record QuantizationConfig(
                     && option[0].equals("head")
                     && HEADS.contains(option[1])) {
                 head = Head.valueOf(option[1].toUpperCase(Locale.ROOT));
+            } else if (option.length == 2
+                    && option[0].equals("rounding")
+                    && ROUNDINGS.contains(option[1])) {
+                rounding = Rounding.values()[ROUNDINGS.indexOf(option[1])];
+            } else if (option.length == 2
+                    && option[0].equals("damping")
+                    && option[1].matches("\\d+(\\.\\d+)?([eE]-?\\d+)?")) {
+                damping = Double.parseDouble(option[1]);
             } else {
                 throw new IllegalArgumentException(
                         String.format(
@@ -217,6 +256,8 @@ public record QuantizationConfig(
                 balance,
                 code,
                 head,
+                rounding,
+                damping,
                 excluded,
                 widths);
     }
@@ -262,18 +303,41 @@ public record QuantizationConfig(
     }
 
     /**
+     * Tells whether weights are rounded for the inputs of a calibration text.
+     *
+     * @return true if they are coded with feedback
+     */
+    public boolean calibrates() {
+        return weightBits > 0 && rounding != Rounding.PLAIN;
+    }
+
+    /** Tells whether the noise of coded inputs counts when weights are rounded. */
+    boolean expectsNoise() {
+        return rounding == Rounding.QA_LDLQ && activationBits > 0;
+    }
+
+    /**
      * Tells whether a calibration text is needed to load a model.
      *
-     * @return true if weights are coded and balanced before
+     * @return true if weights are coded and balanced before, or rounded with feedback
      */
-    public boolean balances() {
-        return weightBits > 0 && balance;
+    public boolean needsText() {
+        return weightBits > 0 && balance || calibrates();
     }
 
     /** Returns the same with other bits of activations. */
     QuantizationConfig withActivationBits(int bits) {
         return new QuantizationConfig(
-                weightBits, bits, cacheBits, balance, code, head, excluded, widths);
+                weightBits,
+                bits,
+                cacheBits,
+                balance,
+                code,
+                head,
+                rounding,
+                damping,
+                excluded,
+                widths);
     }
 
     /** Tells whether all coded weights are on one lattice code. */
@@ -336,6 +400,12 @@ public record QuantizationConfig(
         text.append(code == Code.D8 ? "" : ",code=" + code.key());
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
+        }
+        if (rounding != Rounding.PLAIN) {
+            text.append(",rounding=").append(rounding.key());
+        }
+        if (damping != DEFAULT_DAMPING) {
+            text.append(",damping=").append(damping);
         }
         excluded.forEach(name -> text.append(",exclude=").append(name));
         for (Width width : widths) {
