@@ -248,7 +248,10 @@ public class MainTest {
         Outcome table = run(with(args, "--quantization", "none"));
         Assert.assertEquals(table.exitCode(), 0, table.err());
         Assert.assertTrue(table.out().contains("kernels                PyTorch\n"), table.out());
-        assertError(run(with(args, "--quantization", "w4,code=int4", "--json")), 1, "random weights are made packed");
+        assertError(
+                run(with(args, "--quantization", "w4,code=int4", "--json")),
+                1,
+                "random weights are made packed");
     }
 
     @Test
