@@ -7,7 +7,7 @@ namespace NQ_LEVEL {
 namespace {
 
 /** Tiles multiplied at once: what x brings along is loaded once for them. */
-constexpr int STEP_TILES = 4;
+constexpr int STEP_TILES = NQ_VNNI ? 4 : 1;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;

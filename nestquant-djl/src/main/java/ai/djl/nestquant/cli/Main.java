@@ -28,6 +28,8 @@ import picocli.CommandLine.ParameterException;
             BenchCommand.class,
             OverheadCommand.class,
             InfoCommand.class,
+            QuantizeCommand.class,
+            VerifyCommand.class,
             StudyCommand.class
         },
         synopsisSubcommandLabel = "COMMAND",

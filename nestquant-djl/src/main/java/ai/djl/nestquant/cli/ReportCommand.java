@@ -85,7 +85,7 @@ abstract class ReportCommand<R> implements Callable<Integer> {
     abstract R report() throws Exception;
 
     /** Prints a report for people. */
-    abstract void print(R report);
+    abstract void print(R report) throws Exception;
 
     /** Returns the directory of the model. */
     final Path directory() throws IOException {

@@ -100,7 +100,7 @@ public final class ContainerWriter {
         }
         ModelConfig config = ModelConfig.load(source);
         ContainerBuilder.checkAbsent(target);
-        long[] ids = quantization.balances() ? calibrationIds : null;
+        long[] ids = quantization.needsText() ? calibrationIds : null;
         try (Checkpoint checkpoint = Checkpoint.open(source);
                 ContainerBuilder builder =
                         ContainerBuilder.open(

@@ -4,6 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.calibration.InputFactors;
+import ai.djl.nestquant.calibration.PackedLdlq;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
@@ -90,6 +92,17 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public static NestQuantLinear encode(
             String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
+        return encode(name, linear, code, activationBits, null, manager);
+    }
+
+    /** Encodes a weight with feedback, or without where factors is null. */
+    static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            PackedCode code,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -100,7 +113,11 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         try {
             RotatedRows rows = new RotatedRows(weight);
-            float tensorScale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
+            float largest = rows.largestBlockNorm();
+            float tensorScale =
+                    factors == null
+                            ? PackedMatrixEncoder.tensorScale(code, largest)
+                            : PackedLdlq.tensorScale(code, largest);
             NestQuantLinear packed =
                     new NestQuantLinear(
                             rows.columns(),
@@ -108,7 +125,7 @@ public final class NestQuantLinear extends AbstractBlock {
                                     manager, code, rows.rows(), rows.paddedColumns(), tensorScale),
                             bias,
                             activationBits);
-            packed.fill(rows);
+            packed.fill(rows, factors);
             return packed;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
@@ -138,12 +155,16 @@ public final class NestQuantLinear extends AbstractBlock {
         return codes.matrix();
     }
 
-    private void fill(RotatedRows rows) {
+    private void fill(RotatedRows rows, InputFactors factors) {
         PackedMatrix matrix = codes.matrix();
         DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
+                    if (factors != null) {
+                        new PackedLdlq(matrix, factors).encodeTile(tile, rotated, ofTiles[tile]);
+                        return;
+                    }
                     int first = tile * PackedMatrix.TILE_ROWS;
                     int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
                     Kernels.best().encodeRows(matrix, first, end, rotated, 0, ofTiles[tile]);

@@ -12,7 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
 import org.testng.annotations.BeforeClass;
@@ -528,5 +530,54 @@ public class MainTest {
                 new Streams(System.in, new PrintStream(closed), new PrintStream(err, true));
         Assert.assertEquals(Main.run(streams, "generate", PROMPT, "--max-tokens", "1000"), 1);
         Assert.assertTrue(err.toString().contains("standard output is closed"), err.toString());
+    }
+
+    @Test
+    public void quantizedFoldersReportTheseKeysAndVerify() throws IOException {
+        Path folder = Files.createTempDirectory("nestquant");
+        String out = folder.resolve("demo-w4").toString();
+        List<String> keys =
+                List.of("bitsPerWeight", "bytes", "seconds", "peakResidentBytes", "layers");
+        JsonObject predicted = run("quantize", "--dry-run", "--json").json();
+        JsonObject written = run("quantize", "--out", out, "--json").json();
+        JsonObject verified = run("verify", out, "--json").json();
+        for (JsonObject report : List.of(predicted, written, verified)) {
+            Assert.assertEquals(List.copyOf(report.keySet()), keys);
+            Assert.assertEquals(report.get("layers").getAsInt(), 6);
+            Assert.assertEquals(
+                    report.get("bitsPerWeight").getAsDouble(),
+                    written.get("bitsPerWeight").getAsDouble(),
+                    1e-9);
+        }
+        Outcome again = run("quantize", "--out", out);
+        Assert.assertEquals(again.exitCode(), 1);
+        Assert.assertTrue(again.err().contains("exists already"), again.err());
+        Assert.assertEquals(
+                run(
+                                "generate",
+                                "--model",
+                                out,
+                                "--prompt",
+                                PROMPT,
+                                "--greedy",
+                                "--max-tokens",
+                                "5",
+                                "--json")
+                        .json()
+                        .get("text"),
+                run("generate", "--prompt", PROMPT, "--greedy", "--max-tokens", "5", "--json")
+                        .json()
+                        .get("text"));
+        Files.writeString(Path.of(out, "tokenizer_config.json"), "{}");
+        Outcome changed = run("verify", out);
+        Assert.assertEquals(changed.exitCode(), 1);
+        Assert.assertTrue(
+                changed.err().contains("tokenizer_config.json: has 2 bytes"), changed.err());
+        Assert.assertEquals(run("quantize").exitCode(), 2);
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
     }
 }
