@@ -46,9 +46,9 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
         }
     }
 
-    /** Returns what is to be coded. */
+    /** Returns what is to be coded where no model's directory has a say. */
     final QuantizationConfig quantization() {
-        return quantization;
+        return quantization == null ? QuantizationConfig.DEFAULT : quantization;
     }
 
     /** Returns DJL arguments to load the model with. */
