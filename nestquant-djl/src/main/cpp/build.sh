@@ -15,7 +15,7 @@ java_home=$3
 version=$4
 
 # compiled once; every other source is compiled once per level
-ONCE="jni jni_encode jni_layer isa jobs encoding pool"
+ONCE="jni jni_encode jni_layer isa jobs memory encoding pool"
 
 say() { echo "nestquant native: $*"; }
 

@@ -58,6 +58,12 @@ NQ_JNI(jlong, NativeKernels_sumOfParts)(JNIEnv*, jclass, jlong handle, jint part
     return job.sum.load();
 }
 
+/** Sums 64-bit words. */
+NQ_JNI(jlong, NativeKernels_sumWords)(JNIEnv*, jclass, jlong handle, jlong memory, jint words) {
+    const std::uint64_t* first = reinterpret_cast<const std::uint64_t*>(memory);
+    return static_cast<jlong>(nq::sumWords(context(handle), first, words));
+}
+
 /** Sets the 256 powers 2^(-e/12) of row scales, for all contexts. */
 NQ_JNI(void, NativeKernels_setPowers)(JNIEnv* env, jclass, jfloatArray powers) {
     env->GetFloatArrayRegion(powers, 0, 256, nq::rowScalePowers);

@@ -19,8 +19,8 @@ import java.util.stream.Stream;
  * model.safetensors.index.json} names.
  *
  * <p>All files are validated on opening; where both forms are present the single file is used, as
- * transformers does. Tensors are memory-mapped; see {@link SafetensorsFile} for when mappings are
- * released. Thread-safe.
+ * transformers does. See {@link SafetensorsFile} for what is memory-mapped and when. Thread-safe
+ * but for {@link #close} and {@link #unmap}, which must not run beside anything else.
  */
 public final class Checkpoint implements AutoCloseable {
 
@@ -54,16 +54,26 @@ public final class Checkpoint implements AutoCloseable {
         }
         Path single = directory.resolve(SINGLE);
         if (Files.isRegularFile(single)) {
-            SafetensorsFile file = SafetensorsFile.open(single);
-            Map<String, SafetensorsFile> tensors = new LinkedHashMap<>();
-            file.names().forEach(name -> tensors.put(name, file));
-            return new Checkpoint(directory, List.of(file), tensors);
+            return open(single, directory);
         }
         Path index = directory.resolve(INDEX);
         if (Files.isRegularFile(index)) {
             return openShards(directory, ConfigSection.read(index));
         }
         throw noWeights(directory);
+    }
+
+    private static Checkpoint open(Path single, Path directory)
+            throws IOException, CheckpointException {
+        SafetensorsFile file = SafetensorsFile.open(single);
+        Map<String, SafetensorsFile> tensors = new LinkedHashMap<>();
+        file.names().forEach(name -> tensors.put(name, file));
+        return new Checkpoint(directory, List.of(file), tensors);
+    }
+
+    /** Opens one file of a folder, whatever its name. */
+    static Checkpoint openFile(Path file) throws IOException, CheckpointException {
+        return open(file, file.toAbsolutePath().getParent());
     }
 
     /**
@@ -133,7 +143,8 @@ public final class Checkpoint implements AutoCloseable {
      * Returns the stored bytes of a tensor without copying them.
      *
      * @param name the tensor
-     * @return a new read-only direct buffer, little-endian; valid also after {@link #close}
+     * @return a new read-only direct buffer, little-endian; valid also after {@link #close}, but
+     *     not after {@link #unmap}
      * @throws CheckpointException if there is no such tensor or it is larger than 2^31 - 1 bytes
      */
     public ByteBuffer bytes(String name) throws CheckpointException {
@@ -167,7 +178,15 @@ public final class Checkpoint implements AutoCloseable {
         fileOf(name).readFloats(name, fromElement, out);
     }
 
-    /** Drops the mappings of all files; further reads throw {@link IllegalStateException}. */
+    /**
+     * Closes all files and gives their mappings back at once. No buffer from {@link #bytes} may be
+     * touched afterwards: up to JDK 21 that would end the process.
+     */
+    public void unmap() {
+        files.forEach(SafetensorsFile::unmap);
+    }
+
+    /** Closes all files; further reads throw {@link IllegalStateException}. */
     @Override
     public void close() {
         files.forEach(SafetensorsFile::close);
@@ -185,8 +204,19 @@ public final class Checkpoint implements AutoCloseable {
 
     private static Checkpoint openShards(Path directory, ConfigSection index)
             throws IOException, CheckpointException {
-        ConfigSection weightMap = index.section(WEIGHT_MAP);
         Map<String, SafetensorsFile> shards = new LinkedHashMap<>();
+        try {
+            return openShards(directory, index, shards);
+        } catch (IOException | CheckpointException | RuntimeException e) {
+            shards.values().forEach(SafetensorsFile::close);
+            throw e;
+        }
+    }
+
+    private static Checkpoint openShards(
+            Path directory, ConfigSection index, Map<String, SafetensorsFile> shards)
+            throws IOException, CheckpointException {
+        ConfigSection weightMap = index.section(WEIGHT_MAP);
         Map<String, SafetensorsFile> tensors = new LinkedHashMap<>();
         for (String name : weightMap.keys()) {
             String shardName = shardName(weightMap, name);

@@ -112,6 +112,11 @@ final class ConfigSection {
         }
     }
 
+    /** Returns a copy of the object. */
+    JsonObject copy() {
+        return object.deepCopy();
+    }
+
     Path file() {
         return file;
     }
@@ -200,6 +205,14 @@ final class ConfigSection {
     /** Returns a string, or the default where the key is absent. */
     String text(String key, String defaultValue) throws CheckpointException {
         return has(key) ? toText(key, object.get(key)) : defaultValue;
+    }
+
+    /** Returns a required string. */
+    String text(String key) throws CheckpointException {
+        if (!has(key)) {
+            throw error(key, "is missing");
+        }
+        return toText(key, object.get(key));
     }
 
     /** Returns an array of strings; empty where the key is absent. */

@@ -32,7 +32,6 @@ final class ModelConfigParser {
     /** Keys of other architectures that change the computation: any value is an error. */
     private static final List<String> FORBIDDEN =
             List.of(
-                    "quantization_config",
                     "compression_config",
                     "attn_logit_softcapping",
                     "final_logit_softcapping",
@@ -140,6 +139,11 @@ final class ModelConfigParser {
             if (config.has(key)) {
                 throw config.unsupported(key, "only models without this key (or with null)");
             }
+        }
+        if (!ContainerConfig.describes(config) && config.has(ContainerConfig.KEY)) {
+            throw config.unsupported(
+                    ContainerConfig.KEY,
+                    "quant_method \"" + ContainerConfig.METHOD + "\", or none (or null)");
         }
         for (String key : ONES) {
             if (config.number(key, 1, -Double.MAX_VALUE, Double.MAX_VALUE) != 1) {

@@ -1,6 +1,7 @@
 package ai.djl.nestquant.checkpoint;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -17,14 +18,15 @@ import java.util.Set;
  * A memory-mapped safetensors file: {@code u64 headerLength | JSON header | data}, all
  * little-endian.
  *
- * <p>The whole header is validated when the file is opened, before any tensor can be read. Files
- * larger than 2 GB are mapped in several windows that never split a tensor; a single tensor larger
- * than 2^31 - 1 bytes can be listed but not read. The file must not be shortened or rewritten while
- * it is in use.
+ * <p>The whole header is validated when the file is opened, before any tensor can be read. Floats
+ * are read piece by piece and leave nothing in memory. The file is mapped when {@link #bytes} is
+ * first called; files larger than 2 GB in several windows that never split a tensor. A single
+ * tensor larger than 2^31 - 1 bytes can be listed but not read. The file must not be shortened or
+ * rewritten while it is in use.
  *
- * <p>{@link #close} drops the mappings; their address space is returned by the garbage collector
- * once no buffer obtained from {@link #bytes} is reachable (JDK 17 has no safe way to unmap at
- * once). Nothing stays open besides the mappings. Thread-safe.
+ * <p>{@link #close} closes the file; mappings go once no buffer obtained from {@link #bytes} is
+ * reachable, or at once with {@link #unmap}. Thread-safe but for these two, which must not run
+ * beside anything else.
  */
 public final class SafetensorsFile implements AutoCloseable {
 
@@ -34,17 +36,21 @@ public final class SafetensorsFile implements AutoCloseable {
     /** Bytes of the length that stands before the header. */
     private static final int PREFIX_BYTES = 8;
 
+    /** Bytes that are read at once where floats are converted. */
+    private static final int CHUNK_BYTES = 1 << 20;
+
     private final Path file;
     private final Map<String, TensorInfo> tensors;
     private final Map<String, String> metadata;
-    private volatile Map<String, ByteBuffer> mapped;
+    private final FileChannel channel;
+    private final List<Mapping> mappings = new ArrayList<>();
+    private Map<String, ByteBuffer> mapped;
 
-    private SafetensorsFile(Path file, SafetensorsHeader header, FileChannel channel)
-            throws IOException {
+    private SafetensorsFile(Path file, SafetensorsHeader header, FileChannel channel) {
         this.file = file;
         this.tensors = header.tensors();
         this.metadata = header.metadata();
-        this.mapped = map(channel, tensors, Integer.MAX_VALUE);
+        this.channel = channel;
     }
 
     /**
@@ -57,37 +63,45 @@ public final class SafetensorsFile implements AutoCloseable {
      *     and the tensor
      */
     public static SafetensorsFile open(Path file) throws IOException, CheckpointException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            long size = channel.size();
-            if (size < PREFIX_BYTES) {
-                throw new CheckpointException(
-                        file + ": " + size + " bytes are too few for a safetensors file");
-            }
-            long length = read(file, channel, 0, PREFIX_BYTES).getLong();
-            if (length < 0 || length > MAX_HEADER_BYTES) {
-                throw new CheckpointException(
-                        file
-                                + ": offset 0: header length "
-                                + Long.toUnsignedString(length)
-                                + " exceeds the bound of "
-                                + MAX_HEADER_BYTES
-                                + " bytes; this is not a safetensors file");
-            }
-            if (length > size - PREFIX_BYTES) {
-                throw new CheckpointException(
-                        file
-                                + ": offset 0: header length "
-                                + length
-                                + " reaches beyond the file of "
-                                + size
-                                + " bytes; the file is truncated or damaged");
-            }
-            ByteBuffer json = read(file, channel, PREFIX_BYTES, (int) length);
-            long dataStart = PREFIX_BYTES + length;
-            SafetensorsHeader header =
-                    SafetensorsHeader.parse(file, json, dataStart, size - dataStart);
-            return new SafetensorsFile(file, header, channel);
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+        try {
+            return open(file, channel);
+        } catch (IOException | CheckpointException | RuntimeException e) {
+            channel.close();
+            throw e;
         }
+    }
+
+    private static SafetensorsFile open(Path file, FileChannel channel)
+            throws IOException, CheckpointException {
+        long size = channel.size();
+        if (size < PREFIX_BYTES) {
+            throw new CheckpointException(
+                    file + ": " + size + " bytes are too few for a safetensors file");
+        }
+        long length = read(file, channel, 0, PREFIX_BYTES).getLong();
+        if (length < 0 || length > MAX_HEADER_BYTES) {
+            throw new CheckpointException(
+                    file
+                            + ": offset 0: header length "
+                            + Long.toUnsignedString(length)
+                            + " exceeds the bound of "
+                            + MAX_HEADER_BYTES
+                            + " bytes; this is not a safetensors file");
+        }
+        if (length > size - PREFIX_BYTES) {
+            throw new CheckpointException(
+                    file
+                            + ": offset 0: header length "
+                            + length
+                            + " reaches beyond the file of "
+                            + size
+                            + " bytes; the file is truncated or damaged");
+        }
+        ByteBuffer json = read(file, channel, PREFIX_BYTES, (int) length);
+        long dataStart = PREFIX_BYTES + length;
+        SafetensorsHeader header = SafetensorsHeader.parse(file, json, dataStart, size - dataStart);
+        return new SafetensorsFile(file, header, channel);
     }
 
     /**
@@ -138,16 +152,13 @@ public final class SafetensorsFile implements AutoCloseable {
      *
      * @param name the tensor
      * @return a new read-only direct buffer, little-endian, of {@code byteLength} bytes; valid also
-     *     after {@link #close}
+     *     after {@link #close}, but not after {@link #unmap}
      * @throws CheckpointException if there is no such tensor or it is larger than 2^31 - 1 bytes
      */
     public ByteBuffer bytes(String name) throws CheckpointException {
-        Map<String, ByteBuffer> buffers = mapped;
-        if (buffers == null) {
-            throw new IllegalStateException(file + " is closed");
-        }
+        checkOpen();
         TensorInfo tensor = info(name);
-        ByteBuffer buffer = buffers.get(name);
+        ByteBuffer buffer = mapped().get(name);
         if (buffer == null) {
             throw new CheckpointException(
                     file
@@ -158,6 +169,29 @@ public final class SafetensorsFile implements AutoCloseable {
                             + " bytes; tensors above 2^31 - 1 bytes cannot be mapped");
         }
         return buffer.duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    private synchronized Map<String, ByteBuffer> mapped() throws CheckpointException {
+        if (mapped == null) {
+            try {
+                mapped = map(channel, tensors, Integer.MAX_VALUE, mappings);
+            } catch (IOException e) {
+                throw new CheckpointException(file + ": cannot be mapped: " + e.getMessage(), e);
+            }
+        }
+        return mapped;
+    }
+
+    private void checkOpen() {
+        if (!channel.isOpen()) {
+            throw new IllegalStateException(file + " is closed");
+        }
+    }
+
+    /** Copies a tensor's bytes to a channel's position. */
+    void copy(TensorInfo tensor, FileChannel out) throws IOException {
+        checkOpen();
+        AtomicFiles.transfer(channel, tensor.offset(), tensor.byteLength(), out);
     }
 
     /**
@@ -171,9 +205,12 @@ public final class SafetensorsFile implements AutoCloseable {
      */
     public float[] readFloats(String name) throws CheckpointException {
         TensorInfo tensor = floating(name);
-        ByteBuffer source = bytes(name);
-        float[] values = new float[Math.toIntExact(tensor.elements())];
-        FloatConversion.convert(tensor.type(), source, FloatBuffer.wrap(values));
+        if (tensor.elements() > Integer.MAX_VALUE) {
+            throw new CheckpointException(
+                    file + ": tensor '" + name + "' is too large to be read as a whole");
+        }
+        float[] values = new float[(int) tensor.elements()];
+        readFloats(name, 0, FloatBuffer.wrap(values));
         return values;
     }
 
@@ -189,7 +226,7 @@ public final class SafetensorsFile implements AutoCloseable {
     public void readFloats(String name, long fromElement, FloatBuffer out)
             throws CheckpointException {
         TensorInfo tensor = floating(name);
-        ByteBuffer source = bytes(name);
+        checkOpen();
         if (fromElement < 0 || fromElement > tensor.elements() - out.remaining()) {
             throw new IllegalArgumentException(
                     file
@@ -202,14 +239,54 @@ public final class SafetensorsFile implements AutoCloseable {
                             + " from element "
                             + fromElement);
         }
-        source.position((int) (fromElement * tensor.type().bytes()));
-        FloatConversion.convert(tensor.type(), source.slice().order(ByteOrder.LITTLE_ENDIAN), out);
+        int size = tensor.type().bytes();
+        ByteBuffer chunk =
+                ByteBuffer.allocate((int) Math.min((long) out.remaining() * size, CHUNK_BYTES));
+        long position = tensor.offset() + fromElement * size;
+        int limit = out.limit();
+        while (out.position() < limit) {
+            int elements = Math.min(CHUNK_BYTES / size, limit - out.position());
+            read(chunk.clear().limit(elements * size), position);
+            position += (long) elements * size;
+            out.limit(out.position() + elements);
+            FloatConversion.convert(
+                    tensor.type(), chunk.flip().order(ByteOrder.LITTLE_ENDIAN), out);
+            out.limit(limit);
+        }
     }
 
-    /** Drops the mappings; further reads throw {@link IllegalStateException}. */
+    private void read(ByteBuffer chunk, long position) throws CheckpointException {
+        try {
+            while (chunk.hasRemaining()) {
+                if (channel.read(chunk, position + chunk.position()) < 0) {
+                    throw new CheckpointException(
+                            file + ": the file ended at offset " + (position + chunk.position()));
+                }
+            }
+        } catch (IOException e) {
+            throw new CheckpointException(file + ": cannot be read: " + e, e);
+        }
+    }
+
+    /**
+     * Closes the file and gives its mappings back at once. No buffer from {@link #bytes} may be
+     * touched afterwards: up to JDK 21 that would end the process.
+     */
+    synchronized void unmap() {
+        mappings.forEach(Mapping::close);
+        close();
+    }
+
+    /** Closes the file; further reads throw {@link IllegalStateException}. */
     @Override
-    public void close() {
+    public synchronized void close() {
         mapped = null;
+        mappings.clear();
+        try {
+            channel.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // nothing was written: cannot lose anything
+        }
     }
 
     private TensorInfo floating(String name) throws CheckpointException {
@@ -244,10 +321,14 @@ public final class SafetensorsFile implements AutoCloseable {
      * @param channel the file
      * @param tensors the tensors in the order of their offsets
      * @param windowBytes the bound of one mapping
+     * @param mappings receives the windows
      * @return one slice per tensor; a tensor larger than {@code windowBytes} has none
      */
     static Map<String, ByteBuffer> map(
-            FileChannel channel, Map<String, TensorInfo> tensors, int windowBytes)
+            FileChannel channel,
+            Map<String, TensorInfo> tensors,
+            int windowBytes,
+            List<Mapping> mappings)
             throws IOException {
         Map<String, ByteBuffer> slices = new HashMap<>();
         List<TensorInfo> window = new ArrayList<>();
@@ -259,14 +340,14 @@ public final class SafetensorsFile implements AutoCloseable {
             }
             long tensorEnd = tensor.offset() + tensor.byteLength();
             if (window.isEmpty() || tensorEnd - start > windowBytes) {
-                mapWindow(channel, window, start, end, slices);
+                mapWindow(channel, window, start, end, slices, mappings);
                 window.clear();
                 start = tensor.offset();
             }
             window.add(tensor);
             end = tensorEnd;
         }
-        mapWindow(channel, window, start, end, slices);
+        mapWindow(channel, window, start, end, slices, mappings);
         return slices;
     }
 
@@ -275,12 +356,19 @@ public final class SafetensorsFile implements AutoCloseable {
             List<TensorInfo> window,
             long start,
             long end,
-            Map<String, ByteBuffer> slices)
+            Map<String, ByteBuffer> slices,
+            List<Mapping> mappings)
             throws IOException {
         if (window.isEmpty()) {
             return;
         }
-        ByteBuffer buffer = channel.map(FileChannel.MapMode.READ_ONLY, start, end - start);
+        if (start == end) {
+            window.forEach(tensor -> slices.put(tensor.name(), ByteBuffer.allocateDirect(0)));
+            return;
+        }
+        Mapping mapping = Mapping.of(channel, start, end - start);
+        mappings.add(mapping);
+        ByteBuffer buffer = mapping.buffer();
         for (TensorInfo tensor : window) {
             int from = (int) (tensor.offset() - start);
             slices.put(tensor.name(), buffer.slice(from, (int) tensor.byteLength()));

@@ -25,8 +25,11 @@ import picocli.CommandLine.ParameterException;
             PerplexityCommand.class,
             EvaluateCommand.class,
             CompareCommand.class,
+            BenchCommand.class,
             OverheadCommand.class,
             InfoCommand.class,
+            QuantizeCommand.class,
+            VerifyCommand.class,
             StudyCommand.class
         },
         synopsisSubcommandLabel = "COMMAND",

@@ -2,6 +2,7 @@ package ai.djl.nestquant.cli;
 
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.LanguageModel;
+import java.nio.file.Path;
 import java.util.Map;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -18,21 +19,35 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
     @Option(
             names = "--quantization",
             paramLabel = "WHAT",
-            defaultValue = "w4a8",
             converter = QuantizationConverter.class,
             description =
                     "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
-                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
+                            + " ,balance=off ,rounding=ldlq ,rounding=qa-ldlq ,damping=X"
+                            + " ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
                             + " lattice code: int4, nestquant, nestquantm, rtn, q4_0, mxfp4 or"
-                            + " nvfp4, the last three also with _rotated (default: ${DEFAULT-VALUE})")
+                            + " nvfp4, the last three also with _rotated (default: w4a8, or what a quantised model was written with)")
     private QuantizationConfig quantization;
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description =
+                    "the text to calibrate for, UTF-8 (default: a short text that comes with the"
+                            + " library); matters with rounding=ldlq and rounding=qa-ldlq")
+    private Path calibration;
 
     /** {@inheritDoc} */
     @Override
-    final R report() throws Exception {
-        try (LanguageModel loaded = LanguageModel.open(directory(), quantization, arguments())) {
+    R report() throws Exception {
+        try (LanguageModel loaded =
+                LanguageModel.open(directory(), quantization, calibration, arguments())) {
             return run(loaded);
         }
+    }
+
+    /** Returns what is to be coded. */
+    final QuantizationConfig quantization() {
+        return quantization;
     }
 
     /** Returns DJL arguments to load the model with. */

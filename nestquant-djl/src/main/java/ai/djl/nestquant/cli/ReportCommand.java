@@ -85,11 +85,16 @@ abstract class ReportCommand<R> implements Callable<Integer> {
     abstract R report() throws Exception;
 
     /** Prints a report for people. */
-    abstract void print(R report);
+    abstract void print(R report) throws Exception;
 
     /** Returns the directory of the model. */
     final Path directory() throws IOException {
         return model == null ? EmbeddedModel.path() : model;
+    }
+
+    /** Tells whether a model's directory was given. */
+    final boolean hasModel() {
+        return model != null;
     }
 
     private void useThreads() {

@@ -35,12 +35,14 @@ public final class NestQuantBlockFactory implements BlockFactory {
     public Block newBlock(Model model, Path modelPath, Map<String, ?> arguments)
             throws IOException {
         Object text = arguments.get(QuantizationConfig.OPTION);
-        QuantizationConfig quantization =
-                text == null
-                        ? QuantizationConfig.DEFAULT
-                        : QuantizationConfig.parse(text.toString());
         try {
-            long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
+            QuantizationConfig quantization =
+                    text == null
+                            ? CausalLmLoader.defaultQuantization(modelPath)
+                            : QuantizationConfig.parse(text.toString());
+            long[] calibrationIds =
+                    CalibrationText.tokenIds(
+                            modelPath, quantization, arguments.get(CalibrationText.OPTION));
             return CausalLmLoader.load(
                     modelPath, quantization, calibrationIds, model.getNDManager());
         } catch (MalformedModelException e) {

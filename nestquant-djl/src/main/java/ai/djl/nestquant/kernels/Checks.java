@@ -2,6 +2,7 @@ package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
 
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
@@ -66,5 +67,14 @@ final class Checks {
                     "the scale window must be 0 to " + LARGEST_WINDOW + ", got " + scaleWindow);
         }
         return columns;
+    }
+
+    /** Memory to read; returns its number of 64-bit words. */
+    static int words(ByteBuffer memory) {
+        if (!memory.isDirect() || memory.capacity() % Long.BYTES != 0) {
+            throw new IllegalArgumentException(
+                    "need a direct buffer of a multiple of 8 bytes, got " + memory);
+        }
+        return memory.capacity() / Long.BYTES;
     }
 }

@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 
 /**
@@ -137,4 +138,14 @@ public interface Kernels {
      *     naming its position
      */
     Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow);
+
+    /**
+     * Sums the 64-bit words of a buffer in native order, modulo 2^64, on all threads: the sum does
+     * not matter, reading does, as fast as this machine can.
+     *
+     * @param memory direct; its bytes from 0 to its capacity, a multiple of 8, are read
+     * @return the sum
+     * @throws IllegalArgumentException if the buffer is not direct or holds a part of a word
+     */
+    long sumWords(ByteBuffer memory);
 }

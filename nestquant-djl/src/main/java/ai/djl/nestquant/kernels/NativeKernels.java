@@ -287,6 +287,17 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         }
     }
 
+    @Override
+    public long sumWords(ByteBuffer memory) {
+        int words = Checks.words(memory);
+        try {
+            return sumWords(context.handle(), address(memory), words);
+        } finally {
+            Reference.reachabilityFence(memory);
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** Returns 1 + 2 + … + parts, each added by whichever thread takes it: for tests. */
     long sumOfParts(int parts) {
         try {
@@ -362,6 +373,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             float[] scales);
 
     private static native long sumOfParts(long context, int parts);
+
+    private static native long sumWords(long context, long memory, int words);
 
     private static native void setPowers(float[] powers);
 

@@ -7,7 +7,11 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.codec.RowEncoder;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Kernels in plain Java: no flags, no incubating modules, any processor.
@@ -132,6 +136,41 @@ public final class PortableKernels implements Kernels {
                                 RowEncoder.encodeIntegers(
                                         code, x, row * columns, columns, scaleWindow, integers));
         return new Int8Rows(rows, columns, integers, null, scales);
+    }
+
+    @Override
+    public long sumWords(ByteBuffer memory) {
+        int words = Checks.words(memory);
+        LongBuffer longs = memory.duplicate().clear().order(ByteOrder.nativeOrder()).asLongBuffer();
+        int parts = PARTS * pool.threads();
+        AtomicLong sum = new AtomicLong();
+        pool.run(
+                parts,
+                part -> {
+                    int from = (int) ((long) words * part / parts);
+                    int to = (int) ((long) words * (part + 1) / parts);
+                    sum.addAndGet(sumWords(longs, from, to));
+                });
+        return sum.get();
+    }
+
+    /** Four sums, so that additions do not wait for each other. */
+    private static long sumWords(LongBuffer words, int from, int to) {
+        long a = 0;
+        long b = 0;
+        long c = 0;
+        long d = 0;
+        int i = from;
+        for (; i < to - 3; i += 4) {
+            a += words.get(i);
+            b += words.get(i + 1);
+            c += words.get(i + 2);
+            d += words.get(i + 3);
+        }
+        for (; i < to; i++) {
+            a += words.get(i);
+        }
+        return a + b + c + d;
     }
 
     private int parts(int tiles) {

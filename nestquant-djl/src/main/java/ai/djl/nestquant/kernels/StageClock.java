@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.EnumMap;
 import java.util.Map;
@@ -201,6 +202,11 @@ public final class StageClock implements AutoCloseable {
         public void encodeRows(
                 PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
             timed(Stage.ENCODING, () -> plain.encodeRows(w, from, to, x, offset, stats));
+        }
+
+        @Override
+        public long sumWords(ByteBuffer memory) {
+            return plain.sumWords(memory);
         }
 
         @Override

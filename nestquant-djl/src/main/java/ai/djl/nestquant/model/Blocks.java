@@ -7,6 +7,7 @@ import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
+import ai.djl.util.Pair;
 import ai.djl.util.PairList;
 import java.util.Arrays;
 
@@ -42,10 +43,20 @@ final class Blocks {
         return linear;
     }
 
+    /** Returns a child's name as it was added; DJL puts a counter of two digits in front. */
+    static String ownName(Pair<String, Block> child) {
+        return child.getKey().replaceFirst("^\\d\\d", "");
+    }
+
     /** Runs a block that has one input and one output, under the eyes of a calibration pass. */
     static NDArray apply(
             Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
-        InputStatistics.observe(block, x, params);
+        InputObserver.observe(x, params, block);
+        return run(block, store, x, params);
+    }
+
+    private static NDArray run(
+            Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
         return block.forward(store, new NDList(x), false, params).singletonOrThrow();
     }
 
@@ -54,12 +65,13 @@ final class Blocks {
             ParameterStore store, NDArray x, PairList<String, Object> params, Block... blocks) {
         boolean packed = Arrays.stream(blocks).allMatch(NestQuantLinear.class::isInstance);
         Int8Rows coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
+        InputObserver.observe(x, params, blocks);
         NDArray[] outputs = new NDArray[blocks.length];
         for (int i = 0; i < blocks.length; i++) {
             outputs[i] =
                     packed
                             ? ((NestQuantLinear) blocks[i]).multiply(store, x, coded)
-                            : apply(blocks[i], store, x, params);
+                            : run(blocks[i], store, x, params);
         }
         return outputs;
     }

@@ -3,12 +3,15 @@ package ai.djl.nestquant.model;
 import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nestquant.checkpoint.Checkpoint;
+import ai.djl.nestquant.checkpoint.CheckpointException;
+import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 
 /**
  * Builds a {@link CausalLm} from a HuggingFace model directory.
@@ -76,9 +79,74 @@ public final class CausalLmLoader {
             NDManager manager)
             throws IOException, MalformedModelException {
         ModelConfig config = ModelConfig.load(directory);
+        if (ContainerConfig.describes(directory)) {
+            return loadCoded(directory, config, quantization, manager);
+        }
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             return new CausalLmLoader(config, checkpoint, manager, quantization)
-                    .build(quantization.balances() ? calibrationIds : null);
+                    .build(quantization.needsText() ? calibrationIds : null);
+        }
+    }
+
+    /**
+     * Tells what a model folder is loaded with unless told otherwise.
+     *
+     * @param directory the folder
+     * @return what a quantised folder was written with; {@link QuantizationConfig#DEFAULT} for a
+     *     float model
+     * @throws IOException if the configuration cannot be read
+     * @throws MalformedModelException if the configuration is not valid
+     */
+    public static QuantizationConfig defaultQuantization(Path directory)
+            throws IOException, MalformedModelException {
+        return ContainerConfig.describes(directory)
+                ? stored(directory)
+                : QuantizationConfig.DEFAULT;
+    }
+
+    /** Returns what a quantised folder was written with, after checking that it can be read. */
+    private static QuantizationConfig stored(Path directory)
+            throws IOException, MalformedModelException {
+        ContainerConfig container = ContainerConfig.read(directory);
+        String where = directory + ": quantization_config in config.json ";
+        try {
+            QuantizationConfig stored = QuantizationConfig.parse(container.quantization());
+            ContainerWriter.checkStorable(stored);
+            ContainerConfig own = ContainerWriter.describe(stored, container.libraryVersion());
+            if (!own.equals(container)) {
+                throw new CheckpointException(
+                        where + "says " + container + ", this library reads " + own);
+            }
+            return stored;
+        } catch (IllegalArgumentException e) {
+            throw new CheckpointException(where + "is not valid: " + e.getMessage(), e);
+        }
+    }
+
+    private static CausalLm loadCoded(
+            Path directory, ModelConfig config, QuantizationConfig asked, NDManager manager)
+            throws IOException, MalformedModelException {
+        QuantizationConfig stored = stored(directory);
+        if (!asked.equals(stored.withActivationBits(asked.activationBits()))) {
+            throw new IllegalArgumentException(
+                    directory
+                            + " is quantised with "
+                            + stored
+                            + " and cannot be loaded with "
+                            + asked
+                            + "; only the bits of activations (none, a4 or a8) can be chosen:"
+                            + " leave the option out, or quantise the float model again");
+        }
+        Checkpoint checkpoint = Checkpoint.open(directory);
+        try {
+            CausalLm model = new PackedReader(config, checkpoint, asked).read(manager);
+            // the weights are the file itself: it stays mapped as long as the model lives
+            AutoCloseable mapping = checkpoint::unmap;
+            manager.attachInternal("mapped weights " + UUID.randomUUID(), mapping);
+            return model;
+        } catch (MalformedModelException | RuntimeException e) {
+            checkpoint.close();
+            throw e;
         }
     }
 

@@ -39,8 +39,7 @@ public record CodedLayer(
         block.getChildren()
                 .forEach(
                         child -> {
-                            // DJL puts a counter of two digits in front
-                            String own = child.getKey().replaceFirst("^\\d\\d", "");
+                            String own = Blocks.ownName(child);
                             String path = name.isEmpty() ? own : name + '/' + own;
                             collect(path, child.getValue(), layers);
                         });

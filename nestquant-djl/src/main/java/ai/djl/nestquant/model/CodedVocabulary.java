@@ -31,10 +31,10 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     private final CodedProduct product;
 
     @SuppressWarnings("this-escape")
-    private CodedVocabulary(int size, int hidden, NDManager manager) {
+    private CodedVocabulary(int hidden, Int8Arrays codes) {
         this.hidden = hidden;
+        this.codes = codes;
         rotation = NestQuantLinear.rotation(hidden);
-        codes = Int8Arrays.allocate(manager, size, rotation.paddedLength());
         product = CodedProduct.of(codes.matrix());
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
@@ -50,7 +50,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
     static CodedVocabulary encode(String name, RotatedRows rows, NDManager manager) {
-        CodedVocabulary coded = new CodedVocabulary(rows.rows(), rows.columns(), manager);
+        CodedVocabulary coded = allocate(rows.rows(), rows.columns(), manager);
         try {
             rows.forEachTile(coded::encodeTile);
         } catch (IllegalArgumentException e) {
@@ -58,6 +58,17 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
         }
         return coded;
+    }
+
+    /** Makes a block of codes that are there already. */
+    static CodedVocabulary of(int hidden, Int8Arrays codes) {
+        return new CodedVocabulary(hidden, codes);
+    }
+
+    /** Allocates a matrix of zeros, which are to be written to {@link #matrix}. */
+    static CodedVocabulary allocate(int size, int hidden, NDManager manager) {
+        int columns = NestQuantLinear.rotation(hidden).paddedLength();
+        return of(hidden, Int8Arrays.allocate(manager, size, columns));
     }
 
     private void encodeTile(float[] rotated, int tile) {

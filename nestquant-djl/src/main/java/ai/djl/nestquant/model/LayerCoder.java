@@ -44,16 +44,12 @@ final class LayerCoder implements AutoCloseable {
         calibration =
                 calibrationIds == null || calibrationIds.length == 0
                         ? null
-                        : new CalibrationPass(reader, calibrationIds, parent);
+                        : new CalibrationPass(reader, quantization, calibrationIds, parent);
     }
 
     /** Reads and codes the embedding. */
     Vocabulary embedding(NDManager owner) throws MalformedModelException {
-        boolean coded = quantization.codesVocabulary(LayerReader.EMBEDDING);
-        if (reader.config.tiedEmbeddings()) {
-            coded &= quantization.codesVocabulary(LayerReader.HEAD);
-        }
-        return coded
+        return quantization.codesEmbedding(reader.config.tiedEmbeddings())
                 ? CodedVocabulary.encode(
                         LayerReader.EMBEDDING, reader.vocabularyRows(LayerReader.EMBEDDING), owner)
                 : new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
@@ -63,10 +59,19 @@ final class LayerCoder implements AutoCloseable {
     Block layer(int index, NDManager owner) throws MalformedModelException {
         String name = LayerReader.layerName(index);
         DecoderLayer layer = reader.layer(index, owner);
-        if (calibration != null) {
-            calibration.balanceLayer(name, layer);
+        BlockTransformer transformer = new BlockTransformer(quantization, owner);
+        return calibration == null
+                ? transformer.transform(name, layer)
+                : calibration.transform(name, layer, transformer);
+    }
+
+    /** Lets the calibration text pass a layer that has been coded before, and leaves it alone. */
+    void pass(int index, NDManager scope) throws MalformedModelException {
+        if (quantization.calibrates()) {
+            layer(index, scope); // the next layer reads what the codes give, so they are made again
+        } else if (calibration != null) {
+            calibration.pass(reader.layer(index, scope));
         }
-        return new BlockTransformer(quantization, owner).transform(name, layer);
     }
 
     /**
@@ -89,7 +94,12 @@ final class LayerCoder implements AutoCloseable {
         }
         switch (quantization.head()) {
             case W4:
-                head = new BlockTransformer(quantization, owner).transform(LayerReader.HEAD, head);
+                BlockTransformer transformer = new BlockTransformer(quantization, owner);
+                head =
+                        calibration == null
+                                ? transformer.transform(LayerReader.HEAD, head)
+                                : calibration.transformHead(
+                                        LayerReader.HEAD, norm, head, transformer);
                 break;
             case INT8:
                 if (quantization.codesVocabulary(LayerReader.HEAD)) {

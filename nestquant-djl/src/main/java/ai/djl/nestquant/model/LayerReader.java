@@ -149,8 +149,7 @@ class LayerReader {
     }
 
     /** Reads a tensor as float32 and checks that its shape is what the configuration says. */
-    final NDArray tensor(String name, NDManager manager, long... shape)
-            throws MalformedModelException {
+    NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
         checkpoint.require(name, shape);
         NDArray array = manager.create(new Shape(shape), DataType.FLOAT32);
         checkpoint.readFloats(name, 0, array.toByteBuffer(true).asFloatBuffer());

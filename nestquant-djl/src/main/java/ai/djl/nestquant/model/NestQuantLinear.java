@@ -4,6 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.calibration.InputFactors;
+import ai.djl.nestquant.calibration.PackedLdlq;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
@@ -30,7 +32,7 @@ import ai.djl.util.PairList;
  */
 public final class NestQuantLinear extends AbstractBlock {
 
-    private static final long ROTATION_SEED = 0x4e455354;
+    static final long ROTATION_SEED = 0x4e455354;
 
     private final int inFeatures;
     private final int outFeatures;
@@ -43,19 +45,12 @@ public final class NestQuantLinear extends AbstractBlock {
 
     @SuppressWarnings("this-escape")
     private NestQuantLinear(
-            NDManager manager,
-            Shape shape,
-            PackedCode code,
-            float tensorScale,
-            NDArray biasArray,
-            int activationBits) {
-        outFeatures = Math.toIntExact(shape.get(0));
-        inFeatures = Math.toIntExact(shape.get(1));
+            int inFeatures, PackedArrays codes, NDArray biasArray, int activationBits) {
+        this.inFeatures = inFeatures;
+        this.codes = codes;
         this.activationBits = activationBits;
+        outFeatures = codes.matrix().rows();
         rotation = rotation(inFeatures);
-        codes =
-                PackedArrays.allocate(
-                        manager, code, outFeatures, rotation.paddedLength(), tensorScale);
         product = CodedProduct.of(codes.matrix());
         addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
         addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
@@ -64,6 +59,19 @@ public final class NestQuantLinear extends AbstractBlock {
                 biasArray == null
                         ? null
                         : addParameter(Blocks.parameter("bias", Parameter.Type.BIAS, biasArray));
+    }
+
+    /**
+     * Makes a block of codes that are there already.
+     *
+     * @param inFeatures entries of an input before the rotation pads it
+     * @param codes the codes
+     * @param bias the bias, or null
+     * @param activationBits as in {@link #encode}
+     */
+    static NestQuantLinear of(
+            int inFeatures, PackedArrays codes, NDArray bias, int activationBits) {
+        return new NestQuantLinear(inFeatures, codes, bias, activationBits);
     }
 
     /** The rotation of the inputs of every block with as many of them. */
@@ -84,6 +92,17 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public static NestQuantLinear encode(
             String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
+        return encode(name, linear, code, activationBits, null, manager);
+    }
+
+    /** Encodes a weight with feedback, or without where factors is null. */
+    static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            PackedCode code,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -94,11 +113,19 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         try {
             RotatedRows rows = new RotatedRows(weight);
-            float tensorScale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
+            float largest = rows.largestBlockNorm();
+            float tensorScale =
+                    factors == null
+                            ? PackedMatrixEncoder.tensorScale(code, largest)
+                            : PackedLdlq.tensorScale(code, largest);
             NestQuantLinear packed =
                     new NestQuantLinear(
-                            manager, weight.getShape(), code, tensorScale, bias, activationBits);
-            packed.fill(rows);
+                            rows.columns(),
+                            PackedArrays.allocate(
+                                    manager, code, rows.rows(), rows.paddedColumns(), tensorScale),
+                            bias,
+                            activationBits);
+            packed.fill(rows, factors);
             return packed;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
@@ -106,12 +133,38 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
-    private void fill(RotatedRows rows) {
+    /**
+     * Allocates a block without a bias whose codes are zeros until they are written to {@link
+     * #matrix}.
+     */
+    static NestQuantLinear allocate(
+            int outFeatures,
+            int inFeatures,
+            PackedCode code,
+            float tensorScale,
+            int activationBits,
+            NDManager manager) {
+        int columns = rotation(inFeatures).paddedLength();
+        PackedArrays codes =
+                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
+        return new NestQuantLinear(inFeatures, codes, null, activationBits);
+    }
+
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    PackedMatrix matrix() {
+        return codes.matrix();
+    }
+
+    private void fill(RotatedRows rows, InputFactors factors) {
         PackedMatrix matrix = codes.matrix();
         DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
+                    if (factors != null) {
+                        new PackedLdlq(matrix, factors).encodeTile(tile, rotated, ofTiles[tile]);
+                        return;
+                    }
                     int first = tile * PackedMatrix.TILE_ROWS;
                     int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
                     Kernels.best().encodeRows(matrix, first, end, rotated, 0, ofTiles[tile]);

@@ -17,10 +17,11 @@ import java.util.regex.Pattern;
  * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
  * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
  * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code
- * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
- * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
- * concurrent use.
+ * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
+ * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}. {@code head=int8},
+ * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
+ * Head}; they are int8 where weights are coded and float otherwise, unless told. Immutable and safe
+ * for concurrent use.
  *
  * @param weightBits 4 or 3 if the weights of Linear blocks are coded (4.25 or 3.25 bits each), or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
@@ -28,6 +29,8 @@ import java.util.regex.Pattern;
  * @param balance whether channels are balanced before the rotation where weights are coded
  * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
+ * @param rounding how weights are rounded
+ * @param damping what is added to the diagonal of a Hessian, in units of its mean; positive
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  */
 public record QuantizationConfig(
@@ -37,7 +40,23 @@ public record QuantizationConfig(
         boolean balance,
         Code code,
         Head head,
+        Rounding rounding,
+        double damping,
         List<String> excluded) {
+
+    /** How weights become codes. */
+    public enum Rounding {
+        /** Each block to what is nearest. */
+        PLAIN,
+        /** With feedback, so that the outputs for the calibration text change least. */
+        LDLQ,
+        /** As {@link #LDLQ}, for inputs with the noise that coded activations have. */
+        QA_LDLQ;
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
 
     /** What embedding and output head are held as. */
     public enum Head {
@@ -121,8 +140,14 @@ public record QuantizationConfig(
                     + " in place of w4, each optionally followed by ,balance=off, ,code=e8,"
                     + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
                     + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
+                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
+                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float and"
                     + " ,exclude=NAME";
+
+    private static final List<String> ROUNDINGS =
+            Arrays.stream(Rounding.values()).map(Rounding::key).toList();
+
+    private static final double DEFAULT_DAMPING = 0.01;
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
@@ -143,6 +168,9 @@ public record QuantizationConfig(
         if (head == Head.W4 && weightBits == 0) {
             throw new IllegalArgumentException(
                     "head=w4 needs weights on the same code, as in w4,head=w4");
+        }
+        if (!(damping > 0) || damping == Double.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException("damping is " + damping + ", but must be positive");
         }
         excluded = List.copyOf(excluded);
     }
@@ -165,6 +193,8 @@ public record QuantizationConfig(
         boolean balance = true;
         Code code = Code.D8;
         Head head = defaultHead(bits(bits.group(1)));
+        Rounding rounding = Rounding.PLAIN;
+        double damping = DEFAULT_DAMPING;
         List<String> excluded = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
             String[] option = parts[i].split("=", 2);
@@ -178,6 +208,14 @@ public record QuantizationConfig(
                     && option[0].equals("head")
                     && HEADS.contains(option[1])) {
                 head = Head.valueOf(option[1].toUpperCase(Locale.ROOT));
+            } else if (option.length == 2
+                    && option[0].equals("rounding")
+                    && ROUNDINGS.contains(option[1])) {
+                rounding = Rounding.values()[ROUNDINGS.indexOf(option[1])];
+            } else if (option.length == 2
+                    && option[0].equals("damping")
+                    && option[1].matches("\\d+(\\.\\d+)?([eE]-?\\d+)?")) {
+                damping = Double.parseDouble(option[1]);
             } else {
                 throw new IllegalArgumentException(
                         String.format(
@@ -192,6 +230,8 @@ public record QuantizationConfig(
                 balance,
                 code,
                 head,
+                rounding,
+                damping,
                 excluded);
     }
 
@@ -221,17 +261,47 @@ public record QuantizationConfig(
         return head != Head.FLOAT && !excludes(name);
     }
 
+    /**
+     * Tells whether the embedding is to be int8.
+     *
+     * @param tied whether it is the output head too
+     */
+    boolean codesEmbedding(boolean tied) {
+        return codesVocabulary(LayerReader.EMBEDDING)
+                && (!tied || codesVocabulary(LayerReader.HEAD));
+    }
+
     private boolean excludes(String name) {
         return excluded.stream().anyMatch(pattern -> matches(pattern, name));
     }
 
     /**
+     * Tells whether weights are rounded for the inputs of a calibration text.
+     *
+     * @return true if they are coded with feedback
+     */
+    public boolean calibrates() {
+        return weightBits > 0 && rounding != Rounding.PLAIN;
+    }
+
+    /** Tells whether the noise of coded inputs counts when weights are rounded. */
+    boolean expectsNoise() {
+        return rounding == Rounding.QA_LDLQ && activationBits > 0;
+    }
+
+    /**
      * Tells whether a calibration text is needed to load a model.
      *
-     * @return true if weights are coded and balanced before
+     * @return true if weights are coded and balanced before, or rounded with feedback
      */
-    public boolean balances() {
-        return weightBits > 0 && balance;
+    public boolean needsText() {
+        return weightBits > 0 && balance || calibrates();
+    }
+
+    /** Returns the same with other bits of activations. */
+    QuantizationConfig withActivationBits(int bits) {
+        return new QuantizationConfig(
+                weightBits, bits, cacheBits, balance, code, head, rounding, damping, excluded);
     }
 
     /** Returns the code of weights that are coded. */
@@ -270,6 +340,12 @@ public record QuantizationConfig(
         text.append(code == Code.D8 ? "" : ",code=" + code.key());
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
+        }
+        if (rounding != Rounding.PLAIN) {
+            text.append(",rounding=").append(rounding.key());
+        }
+        if (damping != DEFAULT_DAMPING) {
+            text.append(",damping=").append(damping);
         }
         excluded.forEach(name -> text.append(",exclude=").append(name));
         return text.toString();

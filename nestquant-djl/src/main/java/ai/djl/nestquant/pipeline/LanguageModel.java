@@ -51,7 +51,8 @@ public final class LanguageModel implements AutoCloseable {
      * Loads and quantises a model.
      *
      * @param directory a HuggingFace model directory
-     * @param quantization what is coded, see {@link QuantizationConfig}
+     * @param quantization what is coded, see {@link QuantizationConfig}; null for the default, or
+     *     what a quantised directory was written with
      * @param arguments how texts are generated, see {@link
      *     ai.djl.nestquant.engine.GenerationParameters}
      * @return the model
@@ -60,6 +61,27 @@ public final class LanguageModel implements AutoCloseable {
      */
     public static LanguageModel open(
             Path directory, QuantizationConfig quantization, Map<String, ?> arguments)
+            throws IOException, MalformedModelException {
+        return open(directory, quantization, null, arguments);
+    }
+
+    /**
+     * Loads and quantises a model for a text.
+     *
+     * @param directory a HuggingFace model directory
+     * @param quantization what is coded
+     * @param calibration the text file to calibrate for, or null for the text that ships with the
+     *     project
+     * @param arguments how texts are generated
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static LanguageModel open(
+            Path directory,
+            QuantizationConfig quantization,
+            Path calibration,
+            Map<String, ?> arguments)
             throws IOException, MalformedModelException {
         if (!Files.isDirectory(directory)) {
             throw new FileNotFoundException(
@@ -71,8 +93,13 @@ public final class LanguageModel implements AutoCloseable {
                 Criteria.builder()
                         .setTypes(String.class, GeneratedText.class)
                         .optEngine(NestQuantEngine.ENGINE_NAME)
-                        .optModelPath(directory)
-                        .optOption(QuantizationConfig.OPTION, quantization.toString());
+                        .optModelPath(directory);
+        if (quantization != null) {
+            criteria.optOption(QuantizationConfig.OPTION, quantization.toString());
+        }
+        if (calibration != null) {
+            criteria.optOption("calibration", calibration.toString());
+        }
         arguments.forEach(criteria::optArgument);
         try {
             return new LanguageModel(criteria.build().loadModel());
@@ -102,7 +129,13 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private String kernels() {
-        return weights.quantizedParameters() == 0 ? HOST_KERNELS : Kernels.best().name();
+        return kernels(block);
+    }
+
+    /** Returns what computes a model's products with coded weights. */
+    static String kernels(CausalLm block) {
+        boolean coded = WeightSummary.of(block).quantizedParameters() > 0;
+        return coded ? Kernels.best().name() : HOST_KERNELS;
     }
 
     /**
@@ -282,6 +315,29 @@ public final class LanguageModel implements AutoCloseable {
                 LongStream.range(0, promptTokens).map(i -> i * 37 % vocabularySize()).toArray();
         try (NDManager manager = newManager()) {
             return new OverheadStudy(block, manager, prompt, steps).run(rounds, onRound);
+        }
+    }
+
+    /**
+     * Measures how fast the model reads prompts and generates; nothing else may run in the process
+     * meanwhile.
+     *
+     * @param tests what to measure
+     * @param onRun takes the number of timed runs done, after each
+     * @return tokens per second
+     * @throws IllegalArgumentException if the model has too few positions
+     */
+    public SpeedReport speed(SpeedTests tests, IntConsumer onRun) {
+        if (tests.positions() > maxPositions()) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "depth and tokens are up to %d together, but the model has %d"
+                                    + " positions",
+                            tests.positions(), maxPositions()));
+        }
+        String name = model.getModelPath().toAbsolutePath().getFileName().toString();
+        try (NDManager manager = newManager()) {
+            return new SpeedStudy(block, manager, tests).run(name, kernels(), onRun);
         }
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * What the operating system says about the memory of this process.
@@ -17,7 +18,10 @@ public final class ProcessMemory {
 
     private static final Path CLEAR = Path.of("/proc/self/clear_refs");
 
+    private static final Path MEMORY = Path.of("/proc/meminfo");
+
     private static final String PEAK = "VmHWM:";
+    private static final String AVAILABLE = "MemAvailable:";
 
     private ProcessMemory() {}
 
@@ -47,11 +51,40 @@ public final class ProcessMemory {
         }
     }
 
-    /** Reads a line such as {@code VmHWM: 123456 kB}. */
+    /**
+     * Refuses what the memory that is free cannot hold, where the operating system tells.
+     *
+     * @param bytes what is needed
+     * @param what for what, for the message
+     * @throws IllegalStateException if there is less, with both sizes
+     */
+    static void require(long bytes, String what) {
+        long free = -1;
+        try {
+            free = Files.isReadable(MEMORY) ? value(Files.readAllLines(MEMORY), AVAILABLE) : -1;
+        } catch (IOException ignored) {
+            // unknown, as on other systems
+        }
+        if (free >= 0 && bytes > free) {
+            throw new IllegalStateException(
+                    String.format(
+                            Locale.ROOT,
+                            "%s need %.1f GB, but only %.1f GB of memory are free",
+                            what,
+                            bytes / 1e9,
+                            free / 1e9));
+        }
+    }
+
     static long peak(List<String> status) {
+        return value(status, PEAK);
+    }
+
+    /** Reads a line such as {@code VmHWM: 123456 kB}. */
+    private static long value(List<String> status, String key) {
         for (String line : status) {
             String[] fields = line.split("\\s+");
-            if (fields.length == 3 && fields[0].equals(PEAK) && fields[2].equals("kB")) {
+            if (fields.length == 3 && fields[0].equals(key) && fields[2].equals("kB")) {
                 return Long.parseLong(fields[1]) * 1024;
             }
         }

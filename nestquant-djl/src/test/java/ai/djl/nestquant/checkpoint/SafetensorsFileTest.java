@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -235,7 +236,8 @@ public class SafetensorsFileTest extends TemporaryFolder {
         int dataStart = (int) Files.size(path) - data.length;
         for (int window = 1; window <= 20; window++) {
             try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-                Map<String, ByteBuffer> slices = SafetensorsFile.map(channel, tensors, window);
+                Map<String, ByteBuffer> slices =
+                        SafetensorsFile.map(channel, tensors, window, new ArrayList<>());
                 for (TensorInfo tensor : tensors.values()) {
                     ByteBuffer slice = slices.get(tensor.name());
                     Assert.assertEquals(slice != null, tensor.byteLength() <= window);

@@ -12,7 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
 import org.testng.annotations.BeforeClass;
@@ -194,6 +196,63 @@ public class MainTest {
     }
 
     @Test
+    public void benchReportsTheseKeys() {
+        String[] args = {
+            "bench", "--json", "--prompt", "4,6", "--generate", "2", "--repetitions", "2"
+        };
+        Outcome outcome = run(with(args, "--depth", "9"));
+        JsonObject json = outcome.json();
+        Assert.assertEquals(
+                List.copyOf(json.keySet()),
+                List.of(
+                        "model",
+                        "quantization",
+                        "bitsPerWeight",
+                        "weightBytes",
+                        "kernels",
+                        "bandwidthGBs",
+                        "rows"));
+        Assert.assertTrue(json.get("bandwidthGBs").getAsDouble() > 0);
+        List<String> tests = new ArrayList<>();
+        for (JsonElement element : json.getAsJsonArray("rows")) {
+            JsonObject row = element.getAsJsonObject();
+            tests.add(row.get("test").getAsString());
+            Assert.assertEquals(
+                    List.copyOf(row.keySet()),
+                    List.of("test", "tokensPerSecond", "deviation", "threads", "samples"));
+            Assert.assertTrue(row.get("tokensPerSecond").getAsDouble() > 0, row.toString());
+            Assert.assertTrue(row.get("threads").getAsInt() > 0, row.toString());
+            Assert.assertEquals(row.getAsJsonArray("samples").size(), 2);
+        }
+        Assert.assertEquals(tests, List.of("pp4", "pp6", "tg2", "pp4@9", "pp6@9", "tg2@9"));
+        Assert.assertTrue(outcome.err().contains("runs"), "progress on standard error");
+    }
+
+    @Test
+    public void benchMeasuresRandomWeightsOfAShape() {
+        String[] args = {
+            "bench",
+            "--shape",
+            "smollm2-135m",
+            "--prompt",
+            "5",
+            "--generate",
+            "1",
+            "--repetitions",
+            "1",
+            "--quantization"
+        };
+        JsonObject json = run(with(args, "w3a8kv4", "--json")).json();
+        Assert.assertEquals(json.get("model").getAsString(), "smollm2-135m");
+        Assert.assertEquals(json.get("bitsPerWeight").getAsDouble(), 3.25, 0.02);
+        Assert.assertEquals(json.getAsJsonArray("rows").size(), 2);
+        Outcome table = run(with(args, "none"));
+        Assert.assertEquals(table.exitCode(), 0, table.err());
+        Assert.assertTrue(table.out().contains("kernels                PyTorch\n"), table.out());
+        assertError(run(with(args, "w4,code=int4", "--json")), 1, "random weights are made packed");
+    }
+
+    @Test
     public void infoReportsTheseKeys() {
         JsonObject json = run("info", "--json").json();
         Assert.assertEquals(
@@ -343,6 +402,21 @@ public class MainTest {
                 "Invalid value for option '--quantization': unknown quantization \"w2\""
             },
             {new String[] {"info", "--threads", "0"}, "--threads is 0"},
+            {
+                new String[] {"bench", "--shape", "gpt-2"},
+                "Invalid value for option '--shape': unknown shape \"gpt-2\"; known are llama-3.2-1b"
+            },
+            {
+                new String[] {"bench", "--shape", "llama-3-8b", "--model", "x"},
+                "--model and --shape exclude each other"
+            },
+            {new String[] {"bench", "--prompt", "0", "--generate", "0"}, "neither a prompt nor"},
+            {new String[] {"bench", "--prompt", "-1"}, "a prompt cannot be -1 tokens"},
+            {new String[] {"bench", "--repetitions", "0"}, "repetitions are 0, but must be"},
+            {
+                new String[] {"bench", "--depth", "1000"},
+                "--depth and tokens are up to 1128 together"
+            },
             {new String[] {"perplexity"}, "Missing required option: '--text=FILE'"},
             {new String[] {"perplexity", "--text", "x", "--context", "1"}, "--context is 1"},
             {new String[] {"perplexity", "--text", "x", "--windows", "-1"}, "--windows is -1"},
@@ -452,5 +526,54 @@ public class MainTest {
                 new Streams(System.in, new PrintStream(closed), new PrintStream(err, true));
         Assert.assertEquals(Main.run(streams, "generate", PROMPT, "--max-tokens", "1000"), 1);
         Assert.assertTrue(err.toString().contains("standard output is closed"), err.toString());
+    }
+
+    @Test
+    public void quantizedFoldersReportTheseKeysAndVerify() throws IOException {
+        Path folder = Files.createTempDirectory("nestquant");
+        String out = folder.resolve("demo-w4").toString();
+        List<String> keys =
+                List.of("bitsPerWeight", "bytes", "seconds", "peakResidentBytes", "layers");
+        JsonObject predicted = run("quantize", "--dry-run", "--json").json();
+        JsonObject written = run("quantize", "--out", out, "--json").json();
+        JsonObject verified = run("verify", out, "--json").json();
+        for (JsonObject report : List.of(predicted, written, verified)) {
+            Assert.assertEquals(List.copyOf(report.keySet()), keys);
+            Assert.assertEquals(report.get("layers").getAsInt(), 6);
+            Assert.assertEquals(
+                    report.get("bitsPerWeight").getAsDouble(),
+                    written.get("bitsPerWeight").getAsDouble(),
+                    1e-9);
+        }
+        Outcome again = run("quantize", "--out", out);
+        Assert.assertEquals(again.exitCode(), 1);
+        Assert.assertTrue(again.err().contains("exists already"), again.err());
+        Assert.assertEquals(
+                run(
+                                "generate",
+                                "--model",
+                                out,
+                                "--prompt",
+                                PROMPT,
+                                "--greedy",
+                                "--max-tokens",
+                                "5",
+                                "--json")
+                        .json()
+                        .get("text"),
+                run("generate", "--prompt", PROMPT, "--greedy", "--max-tokens", "5", "--json")
+                        .json()
+                        .get("text"));
+        Files.writeString(Path.of(out, "tokenizer_config.json"), "{}");
+        Outcome changed = run("verify", out);
+        Assert.assertEquals(changed.exitCode(), 1);
+        Assert.assertTrue(
+                changed.err().contains("tokenizer_config.json: has 2 bytes"), changed.err());
+        Assert.assertEquals(run("quantize").exitCode(), 2);
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
     }
 }

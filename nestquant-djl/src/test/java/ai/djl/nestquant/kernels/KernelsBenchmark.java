@@ -1,111 +1,106 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.util.Arrays;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Prints the speed of {@link Kernels} in 10^9 weights per second, the best of many calls, for
- * matrices of SmolLM2-135M, a large one and an int8 head; arguments are the numbers of threads, 1
- * and 2 if none.
+ * Single kernels on a square matrix of random words. A product's 10^9 weights per second are {@code
+ * size² / (1000 · µs)}.
  */
-public final class KernelsBenchmark {
-    private static final int[][] SIZES = {{1536, 576}, {4096, 4096}, {8192, 8192}};
-    private static final int[] HEAD = {49152, 576};
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Fork(1)
+@Warmup(iterations = 2, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class KernelsBenchmark {
 
-    /** Prefill decodes panels of about this many rows. */
-    private static final int PANEL_ROWS = 512;
-
-    private static final long WARM_UP_NANOS = 500_000_000L;
-    private static final long NANOS = 1_500_000_000L;
-
-    private KernelsBenchmark() {}
+    /** Tokens of a prompt. */
+    static final int TOKENS = 128;
 
     /**
-     * Measures and prints a table.
-     *
-     * @param args numbers of threads
+     * {@code avx512}, {@code avx2}, {@code baseline} or {@code portable}; empty for the fastest.
      */
-    public static void main(String[] args) {
-        int[] threads = {1, 2};
-        if (args.length > 0) {
-            threads = new int[args.length];
-            for (int i = 0; i < args.length; i++) {
-                threads[i] = Integer.parseInt(args[i]);
-            }
-        }
-        System.out.println("| matrix | kernels, JDK | threads | multiply | decodeRows |");
-        System.out.println("|---|---|---|---|---|");
-        for (int count : threads) {
-            Kernels kernels = KernelChoice.make(System.getProperty(KernelChoice.PROPERTY), count);
-            for (PackedCode code : PackedCode.values()) {
-                for (int[] size : SIZES) {
-                    row(kernels, code, size);
-                }
-            }
-            row(kernels, null, HEAD);
-            kernels.setThreads(1);
-        }
-    }
+    @Param("")
+    public String level;
 
-    private static void row(Kernels kernels, PackedCode code, int[] size) {
-        TestMatrix w = TestMatrix.of(code, size[0], size[1], new Random(1));
-        Int8Rows x = Int8Rows.round(vector(w.columns()), 1, 8);
-        float[] y = new float[w.rows()];
-        int rows = Math.min(w.rows(), PANEL_ROWS);
-        FloatBuffer panel = panel(rows, w.columns());
-        double multiply = best(() -> w.multiply(kernels, x, y));
-        double decode = best(() -> w.decodeRows(kernels, 0, rows, panel));
-        String name = code == null ? "int8" : code.name();
-        print(kernels, " " + name, w.rows(), w.columns(), multiply, decode / rows);
-    }
+    /** Threads that share a kernel, JMH's own stay at one. */
+    @Param({"1", "2"})
+    public int threads;
 
-    private static float[] vector(int columns) {
-        float[] x = new float[columns];
+    /** Rows and columns. */
+    @Param({"4096", "8192"})
+    public int size;
+
+    /** The code of the weights. */
+    @Param({"D8_16", "E8_16", "D8_8"})
+    public PackedCode code;
+
+    private Kernels kernels;
+    private PackedMatrix weight;
+    private Int8Rows vector;
+    private Int8Rows panel;
+    private float[] ofVector;
+    private float[] ofPanel;
+    private float[] floats;
+
+    /** Draws the matrix and what it is multiplied by. */
+    @Setup
+    public void draw() {
+        kernels = KernelChoice.make(level, threads);
         Random random = new Random(1);
-        for (int c = 0; c < columns; c++) {
-            x[c] = (float) random.nextGaussian();
+        weight = RandomMatrix.of(code, size, size, random);
+        floats = new float[TOKENS * size];
+        for (int i = 0; i < floats.length; i++) {
+            floats[i] = (float) random.nextGaussian();
         }
-        return x;
+        panel = Int8Rows.round(floats, TOKENS, 8);
+        vector = Int8Rows.round(Arrays.copyOf(floats, size), 1, 8);
+        ofVector = new float[size];
+        ofPanel = new float[TOKENS * size];
     }
 
-    private static FloatBuffer panel(int rows, int columns) {
-        return ByteBuffer.allocateDirect(rows * columns * Float.BYTES)
-                .order(ByteOrder.nativeOrder())
-                .asFloatBuffer();
+    /** A step's matrix-vector product with int8 activations. */
+    @Benchmark
+    public float[] step() {
+        kernels.multiply(weight, vector, ofVector);
+        return ofVector;
     }
 
-    private static void print(
-            Kernels kernels, String code, int rows, int columns, double product, double row) {
-        System.out.printf(
-                "| %d x %d%s | %s, %s | %d | %.2f | %.2f |%n",
-                rows,
-                columns,
-                code,
-                kernels.name(),
-                System.getProperty("java.version"),
-                kernels.threads(),
-                (double) rows * columns / product,
-                columns / row);
+    /** The same for the {@link #TOKENS} tokens of a prompt. */
+    @Benchmark
+    public float[] prefill() {
+        kernels.multiply(weight, panel, ofPanel);
+        return ofPanel;
     }
 
-    /** Returns the least time of one call in nanoseconds. */
-    private static double best(Runnable call) {
-        long start = System.nanoTime();
-        while (System.nanoTime() - start < WARM_UP_NANOS) {
-            call.run();
-        }
-        long best = Long.MAX_VALUE;
-        start = System.nanoTime();
-        for (long now = start; now - start < NANOS; ) {
-            call.run();
-            long end = System.nanoTime();
-            best = Math.min(best, end - now);
-            now = end;
-        }
-        return best;
+    /** Coding 16 rows of weights at their best scales; on the calling thread alone. */
+    @Benchmark
+    public DistortionStats encodeRows() {
+        DistortionStats stats = new DistortionStats();
+        kernels.encodeRows(weight, 0, PackedMatrix.TILE_ROWS, floats, 0, stats);
+        return stats;
+    }
+
+    /** Coding the activations of {@link #TOKENS} tokens in 4 bits. */
+    @Benchmark
+    public Int8Rows encodeIntegers() {
+        return kernels.encodeIntegers(code, floats, TOKENS, 2);
     }
 }

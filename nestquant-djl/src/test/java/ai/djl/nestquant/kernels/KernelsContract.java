@@ -148,6 +148,26 @@ public abstract class KernelsContract {
         assertRefused(() -> w.decodeRows(k, 0, 2, FloatBuffer.allocate(47)), "48", "47");
     }
 
+    @Test
+    public void sumOfWordsDoesNotDependOnTheThreads() {
+        Random random = random(2, 2);
+        for (int words : new int[] {0, 1, 7, 8, 1003}) {
+            ByteBuffer memory = ByteBuffer.allocateDirect(8 * words);
+            long sum = 0;
+            for (int i = 0; i < words; i++) {
+                long word = random.nextLong();
+                memory.order(ByteOrder.nativeOrder()).putLong(8 * i, word);
+                sum += word;
+            }
+            for (int threads = 1; threads <= 3; threads++) {
+                Assert.assertEquals(kernels(threads).sumWords(memory), sum, words + " words");
+            }
+        }
+        Kernels k = kernels(1);
+        assertRefused(() -> k.sumWords(ByteBuffer.allocate(16)), "direct", "16");
+        assertRefused(() -> k.sumWords(ByteBuffer.allocateDirect(12)), "8", "12");
+    }
+
     private void assertProduct(TestMatrix w, Int8Rows x) {
         float[] y = new float[x.rows() * w.rows()];
         w.multiply(kernels(2), x, y);

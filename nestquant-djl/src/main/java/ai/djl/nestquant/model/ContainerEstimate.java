@@ -1,0 +1,118 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.checkpoint.Checkpoint;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/**
+ * What a quantised folder will take. Sizes are computed, headers and copied files left out; the
+ * time is that of the first layer, calibration and a cold virtual machine included, for all
+ * weights, so that the real one is rather shorter.
+ *
+ * <p>Immutable and safe for concurrent use.
+ *
+ * @param bitsPerWeight the bits of a coded Linear weight, scales included
+ * @param bytes the bytes of all tensors
+ * @param seconds the time
+ */
+public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds) {
+
+    /** Adds up matrices. */
+    private static final class Sum {
+
+        private final QuantizationConfig quantization;
+        private long codedWeights;
+        private long codedBytes;
+        private long otherBytes;
+
+        Sum(QuantizationConfig quantization) {
+            this.quantization = quantization;
+        }
+
+        void linear(String name, long out, int in) {
+            if (!quantization.quantizes(name)) {
+                otherBytes += out * in * Float.BYTES;
+                return;
+            }
+            PackedCode code = quantization.weightCode();
+            int blocks = NestQuantLinear.rotation(in).paddedLength() / PackedMatrix.BLOCK;
+            long tiles = (out + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+            int words = code.wordsPerRow(blocks) * PackedMatrix.TILE_ROWS;
+            codedWeights += out * in;
+            codedBytes += tiles * (words + blocks) * Integer.BYTES + out + Float.BYTES;
+        }
+
+        void vocabulary(boolean coded, int rows, int hidden) {
+            long bytes = NestQuantLinear.rotation(hidden).paddedLength() + Float.BYTES;
+            otherBytes += rows * (coded ? bytes : (long) hidden * Float.BYTES);
+        }
+    }
+
+    /**
+     * Estimates.
+     *
+     * @param source the float model's folder
+     * @param quantization what would be coded
+     * @param calibrationIds the text to calibrate for; null or empty for none
+     * @param manager the parent of all memory that is needed meanwhile
+     * @return size and time
+     * @throws IOException if a file cannot be read
+     * @throws MalformedModelException if the model is not as it must be
+     */
+    public static ContainerEstimate of(
+            Path source, QuantizationConfig quantization, long[] calibrationIds, NDManager manager)
+            throws IOException, MalformedModelException {
+        ModelConfig config = ModelConfig.load(source);
+        Sum sum = sizes(config, quantization);
+        long layer =
+                (long) config.hiddenSize()
+                        * (2L * (config.heads() + config.kvHeads()) * config.headSize()
+                                + 3L * config.intermediateSize());
+        long all = layer * config.layers();
+        long start;
+        try (Checkpoint checkpoint = Checkpoint.open(source);
+                NDManager scope = manager.newSubManager()) {
+            start = System.nanoTime();
+            LayerReader reader = new LayerReader(config, checkpoint);
+            try (LayerCoder coder = new LayerCoder(reader, quantization, calibrationIds, scope)) {
+                coder.layer(0, scope);
+            }
+        }
+        double seconds = (System.nanoTime() - start) / 1e9;
+        double bits = 8.0 * sum.codedBytes / Math.max(1, sum.codedWeights);
+        return new ContainerEstimate(bits, sum.codedBytes + sum.otherBytes, seconds * all / layer);
+    }
+
+    private static Sum sizes(ModelConfig config, QuantizationConfig quantization) {
+        Sum sum = new Sum(quantization);
+        int hidden = config.hiddenSize();
+        int queries = config.heads() * config.headSize();
+        long keys = (long) config.kvHeads() * config.headSize();
+        int inner = config.intermediateSize();
+        for (int i = 0; i < config.layers(); i++) {
+            String name = LayerReader.layerName(i);
+            sum.linear(name + ".self_attn.q_proj", queries, hidden);
+            sum.linear(name + ".self_attn.k_proj", keys, hidden);
+            sum.linear(name + ".self_attn.v_proj", keys, hidden);
+            sum.linear(name + ".self_attn.o_proj", hidden, queries);
+            sum.linear(name + ".mlp.gate_proj", inner, hidden);
+            sum.linear(name + ".mlp.up_proj", inner, hidden);
+            sum.linear(name + ".mlp.down_proj", hidden, inner);
+            sum.otherBytes += 2L * hidden * Float.BYTES;
+        }
+        int rows = config.vocabularySize();
+        boolean tied = config.tiedEmbeddings();
+        sum.vocabulary(quantization.codesEmbedding(tied), rows, hidden);
+        if (!tied && quantization.head() == QuantizationConfig.Head.W4) {
+            sum.linear(LayerReader.HEAD, rows, hidden);
+        } else if (!tied) {
+            sum.vocabulary(quantization.codesVocabulary(LayerReader.HEAD), rows, hidden);
+        }
+        return sum;
+    }
+}

@@ -1,0 +1,231 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.nestquant.checkpoint.Checkpoint;
+import ai.djl.nestquant.checkpoint.ContainerBuilder;
+import ai.djl.nestquant.checkpoint.ContainerConfig;
+import ai.djl.nestquant.checkpoint.ContainerManifest;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.checkpoint.TensorFileWriter;
+import ai.djl.nestquant.checkpoint.TensorType;
+import ai.djl.nestquant.codec.Ladder;
+import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Quantises a model folder to another folder, one layer at a time: what is finished is on the disk
+ * and not in memory, and an interrupted run goes on where it stopped.
+ *
+ * <p>Parts are the embedding, each decoder layer, and the final norm with the head. When a run goes
+ * on, the calibration text passes again through the layers that are finished; the result is the
+ * same to the bit. Not safe for concurrent use.
+ */
+public final class ContainerWriter {
+
+    /** Learns how far a run is. */
+    @FunctionalInterface
+    public interface Progress {
+
+        /**
+         * Called after each part.
+         *
+         * @param parts the parts that are finished
+         * @param total the number of parts
+         * @param weights the weights in the parts that this run has quantised
+         */
+        void at(int parts, int total, long weights);
+    }
+
+    private final ModelConfig config;
+    private final LayerReader reader;
+    private final QuantizationConfig quantization;
+    private final ContainerBuilder builder;
+    private final NDManager manager;
+    private long weights;
+
+    private ContainerWriter(
+            LayerReader reader,
+            QuantizationConfig quantization,
+            ContainerBuilder builder,
+            NDManager manager) {
+        config = reader.config;
+        this.reader = reader;
+        this.quantization = quantization;
+        this.builder = builder;
+        this.manager = manager;
+    }
+
+    /**
+     * Quantises a model.
+     *
+     * @param source the float model's folder
+     * @param target the folder to make; must not exist
+     * @param quantization what to code; weights must be
+     * @param calibrationIds the text to calibrate for; null or empty for none
+     * @param libraryVersion what the folder says it was written by
+     * @param manager the parent of all memory that is needed meanwhile
+     * @param progress is told after each part
+     * @return the manifest of the new folder
+     * @throws IOException if a file cannot be read or written
+     * @throws MalformedModelException if the float model is not as it must be, the target exists,
+     *     or a different run has begun it
+     * @throws IllegalArgumentException if the quantization cannot be stored or does not suit the
+     *     model, or a weight is NaN or infinite
+     */
+    public static ContainerManifest write(
+            Path source,
+            Path target,
+            QuantizationConfig quantization,
+            long[] calibrationIds,
+            String libraryVersion,
+            NDManager manager,
+            Progress progress)
+            throws IOException, MalformedModelException {
+        checkStorable(quantization);
+        if (ContainerConfig.describes(source)) {
+            throw new IllegalArgumentException(
+                    source + " is quantised already; give the folder of the float model");
+        }
+        ModelConfig config = ModelConfig.load(source);
+        ContainerBuilder.checkAbsent(target);
+        long[] ids = quantization.needsText() ? calibrationIds : null;
+        try (Checkpoint checkpoint = Checkpoint.open(source);
+                ContainerBuilder builder =
+                        ContainerBuilder.open(
+                                target, source, quantization.toString(), ids, libraryVersion)) {
+            if (!builder.isSealed()) {
+                LayerReader reader = new LayerReader(config, checkpoint);
+                new ContainerWriter(reader, quantization, builder, manager).write(ids, progress);
+                builder.seal(config.layers() + 2, describe(quantization, libraryVersion));
+            }
+            return builder.publish();
+        }
+    }
+
+    /**
+     * Throws unless codes of this kind can be stored.
+     *
+     * @param quantization what would be coded
+     * @throws IllegalArgumentException if weights stay float or are only simulated
+     */
+    public static void checkStorable(QuantizationConfig quantization) {
+        if (quantization.weightBits() == 0) {
+            throw new IllegalArgumentException(
+                    "quantization "
+                            + quantization
+                            + " leaves the weights as they are: there is nothing to write; use"
+                            + " w4 or w3");
+        }
+        if (quantization.code().simulated()) {
+            throw new IllegalArgumentException(
+                    "code="
+                            + quantization.code().key()
+                            + " is simulated in floats for comparison and cannot be stored; use"
+                            + " code=d8 or code=e8");
+        }
+    }
+
+    /** Describes how packed tensors are to be read. */
+    static ContainerConfig describe(QuantizationConfig quantization, String libraryVersion) {
+        PackedCode code = quantization.weightCode();
+        Ladder ladder = code.ladder();
+        return new ContainerConfig(
+                quantization.toString(),
+                code.name(),
+                IntStream.range(0, ladder.size()).map(ladder::step).boxed().toList(),
+                NestQuantLinear.ROTATION_SEED,
+                NestQuantAttention.ROTATION_SEED,
+                libraryVersion);
+    }
+
+    private void write(long[] ids, Progress progress) throws IOException, MalformedModelException {
+        int parts = config.layers() + 2;
+        try (LayerCoder coder = new LayerCoder(reader, quantization, ids, manager)) {
+            for (int part = 0; part < parts; part++) {
+                try (NDManager scope = manager.newSubManager()) {
+                    if (!builder.has(part)) {
+                        put(part, coder, scope);
+                    } else if (part > 0 && part <= config.layers()) {
+                        coder.pass(part - 1, scope);
+                    }
+                }
+                progress.at(part + 1, parts, weights);
+            }
+        }
+    }
+
+    private void put(int part, LayerCoder coder, NDManager scope)
+            throws IOException, MalformedModelException {
+        Part tensors = new Part();
+        if (part == 0) {
+            tensors.add(LayerReader.EMBEDDING, coder.embedding(scope));
+        } else if (part <= config.layers()) {
+            tensors.add(LayerReader.layerName(part - 1), coder.layer(part - 1, scope));
+        } else {
+            LayerCoder.Output output = coder.output(scope);
+            tensors.add(LayerReader.NORM, output.norm());
+            if (output.head() != null) {
+                tensors.add(LayerReader.HEAD, output.head());
+            }
+        }
+        builder.put(part, tensors.writer, tensors.layers);
+        weights += tensors.weights;
+    }
+
+    /** The tensors of a part and what became of its weights. */
+    private static final class Part {
+
+        final TensorFileWriter writer = new TensorFileWriter();
+        final List<ContainerManifest.Layer> layers = new ArrayList<>();
+        long weights;
+
+        void add(String name, Block block) {
+            if (block instanceof NestQuantLinear linear) {
+                ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+                scale.putFloat(linear.matrix().tensorScale()).flip();
+                writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+                CodedLayer coded = linear.describe(name);
+                layers.add(
+                        new ContainerManifest.Layer(
+                                name,
+                                coded.weights(),
+                                coded.bitsPerEntry(),
+                                coded.distortion(),
+                                linear.distortion().overloadedBlocks()));
+                weights += coded.weights();
+            } else if (block instanceof CodedVocabulary vocabulary) {
+                weights += vocabulary.weights().parameters();
+            }
+            for (Map.Entry<String, Parameter> entry :
+                    block.getDirectParameters().toMap().entrySet()) {
+                String own = entry.getKey();
+                if (!own.equals(NestQuantAttention.ROTATION)) { // follows from its seed
+                    add(name + '.' + own, entry.getValue().getArray());
+                }
+            }
+            block.getChildren()
+                    .forEach(child -> add(name + '.' + Blocks.ownName(child), child.getValue()));
+        }
+
+        private void add(String name, NDArray array) {
+            DataType type = array.getDataType();
+            TensorType stored =
+                    type == DataType.INT32
+                            ? TensorType.I32
+                            : type == DataType.UINT8 ? TensorType.U8 : TensorType.F32;
+            writer.add(name, stored, array.getShape().getShape(), array.toByteBuffer(true));
+        }
+    }
+}

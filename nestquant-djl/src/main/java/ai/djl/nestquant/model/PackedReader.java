@@ -1,0 +1,220 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.checkpoint.Checkpoint;
+import ai.djl.nestquant.checkpoint.CheckpointException;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.checkpoint.TensorInfo;
+import ai.djl.nestquant.checkpoint.TensorType;
+import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nn.Block;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Reads the blocks of a quantised model folder. Codes, and floats of matrices, stay where the file
+ * is mapped, so the checkpoint must stay open as long as the blocks are used; the small rest is
+ * copied. Not safe for concurrent use.
+ */
+final class PackedReader extends LayerReader {
+
+    /** Floats from this many on are used where they are mapped. */
+    private static final long MAPPED_FLOATS = 1 << 16;
+
+    private final QuantizationConfig quantization;
+    private final Set<String> seen = new HashSet<>();
+
+    PackedReader(ModelConfig config, Checkpoint checkpoint, QuantizationConfig quantization) {
+        super(config, checkpoint);
+        this.quantization = quantization;
+    }
+
+    /** Reads the whole model. */
+    CausalLm read(NDManager manager) throws MalformedModelException {
+        Vocabulary embedding = embedding(manager);
+        List<Block> layers = new ArrayList<>();
+        for (int i = 0; i < config.layers(); i++) {
+            layers.add(layer(i, manager));
+        }
+        Block norm = finalNorm(manager);
+        Block head = config.tiedEmbeddings() ? null : head(manager);
+        TreeSet<String> unknown = new TreeSet<>(checkpoint.names());
+        unknown.removeAll(seen);
+        if (!unknown.isEmpty()) {
+            throw new CheckpointException(
+                    checkpoint.directory()
+                            + ": tensor '"
+                            + unknown.first()
+                            + "' is no part of the model that config.json describes");
+        }
+        return new CausalLm(config, quantization, embedding, layers, norm, head);
+    }
+
+    private Vocabulary embedding(NDManager manager) throws MalformedModelException {
+        return quantization.codesEmbedding(config.tiedEmbeddings())
+                ? int8(EMBEDDING, manager)
+                : new FloatVocabulary(vocabulary(EMBEDDING, manager));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    Block head(NDManager manager) throws MalformedModelException {
+        boolean int8 =
+                quantization.head() == QuantizationConfig.Head.INT8
+                        && quantization.codesVocabulary(HEAD);
+        int out = config.vocabularySize();
+        if (int8) {
+            return int8(HEAD, manager);
+        }
+        return quantization.head() == QuantizationConfig.Head.W4
+                ? linear(HEAD, out, config.hiddenSize(), false, manager)
+                : floatLinear(HEAD, out, config.hiddenSize(), false, manager);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    RotaryAttention attention(int index, String name, NDManager manager)
+            throws MalformedModelException {
+        RotaryAttention attention = super.attention(index, name, manager);
+        return quantization.cacheBits() > 0
+                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                : attention;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    Block linear(String name, int out, int in, boolean bias, NDManager manager)
+            throws MalformedModelException {
+        if (!quantization.quantizes(name)) {
+            return floatLinear(name, out, in, bias, manager);
+        }
+        PackedCode code = quantization.weightCode();
+        int columns = NestQuantLinear.rotation(in).paddedLength();
+        int blocks = columns / PackedMatrix.BLOCK;
+        long tiles = tiles(out);
+        NDArray words =
+                ints(
+                        name + ".words",
+                        manager,
+                        tiles,
+                        code.wordsPerRow(blocks),
+                        PackedMatrix.TILE_ROWS);
+        NDArray betas = ints(name + ".betas", manager, tiles, blocks);
+        NDArray rowScales = mapped(name + ".row_scales", TensorType.U8, manager, out);
+        String scaleName = name + ".tensor_scale";
+        require(scaleName, TensorType.F32, 1);
+        float scale = checkpoint.readFloats(scaleName)[0];
+        if (!(scale > 0) || scale == Float.POSITIVE_INFINITY) {
+            throw invalid(scaleName, "is " + scale + ", not positive and finite");
+        }
+        PackedMatrix matrix =
+                new PackedMatrix(
+                        code,
+                        out,
+                        columns,
+                        scale,
+                        bytes(name + ".words").asIntBuffer(),
+                        bytes(name + ".betas").asIntBuffer(),
+                        bytes(name + ".row_scales"));
+        return NestQuantLinear.of(
+                in,
+                new PackedArrays(words, betas, rowScales, matrix),
+                bias ? tensor(name + ".bias", manager, out) : null,
+                quantization.activationBits());
+    }
+
+    private CodedVocabulary int8(String name, NDManager manager) throws MalformedModelException {
+        int rows = config.vocabularySize();
+        int columns = NestQuantLinear.rotation(config.hiddenSize()).paddedLength();
+        NDArray words =
+                ints(
+                        name + ".words",
+                        manager,
+                        tiles(rows),
+                        columns / Int8Matrix.GROUP,
+                        Int8Matrix.TILE_ROWS);
+        String scales = name + ".row_scales";
+        NDArray rowScales = mapped(scales, TensorType.F32, manager, rows);
+        FloatBuffer floats = bytes(scales).asFloatBuffer();
+        for (int row = 0; row < rows; row++) {
+            if (!(floats.get(row) >= 0) || floats.get(row) == Float.POSITIVE_INFINITY) {
+                throw invalid(scales, "has " + floats.get(row) + " for row " + row);
+            }
+        }
+        Int8Matrix matrix =
+                new Int8Matrix(rows, columns, bytes(name + ".words").asIntBuffer(), floats);
+        return CodedVocabulary.of(config.hiddenSize(), new Int8Arrays(words, rowScales, matrix));
+    }
+
+    private static long tiles(int rows) {
+        return (rows + PackedMatrix.TILE_ROWS - 1L) / PackedMatrix.TILE_ROWS;
+    }
+
+    private NDArray ints(String name, NDManager manager, long... shape)
+            throws MalformedModelException {
+        return mapped(name, TensorType.I32, manager, shape);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
+        require(name, TensorType.F32, shape);
+        if (new Shape(shape).size() >= MAPPED_FLOATS) {
+            return mapped(name, TensorType.F32, manager, shape);
+        }
+        for (float value : checkpoint.readFloats(name)) {
+            if (!Float.isFinite(value)) {
+                throw invalid(name, "has an entry " + value);
+            }
+        }
+        return super.tensor(name, manager, shape);
+    }
+
+    private NDArray mapped(String name, TensorType type, NDManager manager, long... shape)
+            throws CheckpointException {
+        require(name, type, shape);
+        DataType dataType =
+                type == TensorType.I32
+                        ? DataType.INT32
+                        : type == TensorType.U8 ? DataType.UINT8 : DataType.FLOAT32;
+        return manager.create(bytes(name), new Shape(shape), dataType);
+    }
+
+    /** Returns a mapped tensor in native order, which must be that of the file. */
+    private ByteBuffer bytes(String name) throws CheckpointException {
+        ByteBuffer bytes = checkpoint.bytes(name);
+        int size = checkpoint.info(name).type().bytes();
+        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
+            throw new CheckpointException("quantised folders need a little-endian processor");
+        }
+        if (bytes.alignmentOffset(0, size) != 0) {
+            throw invalid(name, "does not begin at a multiple of " + size + " bytes");
+        }
+        return bytes;
+    }
+
+    private void require(String name, TensorType type, long... shape) throws CheckpointException {
+        TensorInfo info = checkpoint.require(name, shape);
+        if (info.type() != type) {
+            throw invalid(name, "has dtype " + info.type() + " instead of " + type);
+        }
+        seen.add(name);
+    }
+
+    private CheckpointException invalid(String tensor, String message) {
+        return new CheckpointException(
+                checkpoint.directory() + ": tensor '" + tensor + "' " + message);
+    }
+}

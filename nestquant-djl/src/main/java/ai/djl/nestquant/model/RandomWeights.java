@@ -1,0 +1,230 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.Kernels;
+import ai.djl.nestquant.rotation.Rotation;
+import ai.djl.nn.Block;
+import java.nio.IntBuffer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/**
+ * Models of random weights for measuring speed: of the right sizes, packed as real ones, made in
+ * seconds.
+ *
+ * <p>Weights are Gaussian with variance {@code 1/inFeatures}, so that activations keep their size
+ * from layer to layer. Only {@value #PATTERN_ROWS} rows of each length are drawn and coded, by the
+ * encoder that codes real weights; matrices repeat their tiles. Not safe for concurrent use.
+ */
+public final class RandomWeights extends LayerReader {
+
+    private static final int PATTERN_ROWS = 256;
+    private static final int TILE_ROWS = PackedMatrix.TILE_ROWS;
+
+    private final QuantizationConfig quantization;
+    private final Random random = new Random(1);
+    private final Map<Integer, PackedMatrix> patterns = new HashMap<>();
+
+    private RandomWeights(ModelConfig config, QuantizationConfig quantization) {
+        super(config, null);
+        this.quantization = quantization;
+    }
+
+    /**
+     * Makes a model.
+     *
+     * @param config its architecture; rows of weights must come in multiples of 16
+     * @param quantization what to put on codes
+     * @param manager owns the weights, which live until it is closed
+     * @return the model
+     * @throws IllegalArgumentException if the quantization is simulated in floats, or {@code
+     *     head=w4} is asked of a tied head
+     */
+    public static CausalLm model(
+            ModelConfig config, QuantizationConfig quantization, NDManager manager) {
+        if (quantization.code().simulated()) {
+            throw new IllegalArgumentException(
+                    "random weights are made packed, and the code of "
+                            + quantization
+                            + " is only simulated in floats; use code=d8 or code=e8");
+        }
+        if (config.tiedEmbeddings() && quantization.head() == QuantizationConfig.Head.W4) {
+            throw new IllegalArgumentException(
+                    "head=w4 needs an output head of its own, but this model's head is its"
+                            + " embedding; use head=int8 or head=float");
+        }
+        try {
+            return new RandomWeights(config, quantization).build(manager);
+        } catch (MalformedModelException e) {
+            throw new IllegalStateException(e); // nothing is read that could be malformed
+        }
+    }
+
+    /**
+     * Estimates what a model's weights take.
+     *
+     * @param config its architecture
+     * @param quantization what is on codes; exclusions are not counted
+     * @return bytes
+     */
+    public static long bytes(ModelConfig config, QuantizationConfig quantization) {
+        long hidden = config.hiddenSize();
+        long attention = 2L * config.headSize() * (config.heads() + config.kvHeads());
+        long layers = config.layers() * hidden * (attention + 3L * config.intermediateSize());
+        long vocabulary = hidden * config.vocabularySize();
+        double bits =
+                quantization.weightBits() == 0 ? Float.SIZE : quantization.weightBits() + 0.25;
+        double vocabularyBits =
+                quantization.head() == QuantizationConfig.Head.FLOAT ? Float.SIZE : Byte.SIZE;
+        double matrices = config.tiedEmbeddings() ? 1 : 2;
+        return (long) ((layers * bits + matrices * vocabulary * vocabularyBits) / Byte.SIZE);
+    }
+
+    private CausalLm build(NDManager manager) throws MalformedModelException {
+        Vocabulary embedding = vocabularyBlock(EMBEDDING, manager);
+        List<Block> layers = new ArrayList<>();
+        for (int i = 0; i < config.layers(); i++) {
+            layers.add(layer(i, manager));
+        }
+        Block head = null;
+        if (!config.tiedEmbeddings()) {
+            head =
+                    quantization.head() == QuantizationConfig.Head.W4
+                            ? head(manager)
+                            : vocabularyBlock(HEAD, manager);
+        }
+        return new CausalLm(config, quantization, embedding, layers, finalNorm(manager), head);
+    }
+
+    private Vocabulary vocabularyBlock(String name, NDManager manager) {
+        int rows = config.vocabularySize();
+        int hidden = config.hiddenSize();
+        if (!quantization.codesVocabulary(name)) {
+            return new FloatVocabulary(floats(rows, hidden, manager));
+        }
+        CodedVocabulary coded = CodedVocabulary.allocate(rows, hidden, manager);
+        Int8Matrix matrix = coded.matrix();
+        int length = matrix.columns();
+        Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
+        float[] drawn = gaussian(PATTERN_ROWS, length);
+        for (int row = 0; row < PATTERN_ROWS; row++) {
+            pattern.encodeRow(row, drawn, row * length);
+        }
+        repeat(pattern.words(), matrix.words(), TILE_ROWS * matrix.groups());
+        for (int row = 0; row < rows; row++) {
+            matrix.rowScales().put(row, pattern.rowScale(row % PATTERN_ROWS));
+        }
+        return coded;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    RotaryAttention attention(int index, String name, NDManager manager)
+            throws MalformedModelException {
+        RotaryAttention attention = super.attention(index, name, manager);
+        return quantization.packsCache()
+                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                : attention;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    Block linear(String name, int out, int in, boolean bias, NDManager manager) {
+        if (!quantization.quantizes(name)) {
+            return Blocks.linear(floats(out, in, manager), null);
+        }
+        if (out % TILE_ROWS != 0) {
+            throw new IllegalArgumentException(
+                    name + " has " + out + " rows; random weights come in multiples of 16");
+        }
+        PackedMatrix pattern = patterns.computeIfAbsent(in, this::pattern);
+        NestQuantLinear linear =
+                NestQuantLinear.allocate(
+                        out,
+                        in,
+                        pattern.code(),
+                        pattern.tensorScale(),
+                        quantization.activationBits(),
+                        manager);
+        PackedMatrix matrix = linear.matrix();
+        repeat(pattern.words(), matrix.words(), pattern.words().capacity() / pattern.tiles());
+        repeat(pattern.betas(), matrix.betas(), pattern.blocks());
+        for (int row = 0; row < out; row++) {
+            matrix.rowScales().put(row, pattern.rowScales().get(row % PATTERN_ROWS));
+        }
+        return linear;
+    }
+
+    private PackedMatrix pattern(int inFeatures) {
+        int length = Rotation.of(inFeatures, 0).paddedLength();
+        float[] drawn = gaussian(PATTERN_ROWS, length);
+        float largest = 0;
+        for (int row = 0; row < PATTERN_ROWS; row++) {
+            largest =
+                    Math.max(
+                            largest,
+                            PackedMatrixEncoder.largestBlockNorm(drawn, row * length, length));
+        }
+        PackedCode code = quantization.weightCode();
+        float tensorScale = PackedMatrixEncoder.tensorScale(code, largest);
+        PackedMatrix pattern = PackedMatrix.allocate(code, PATTERN_ROWS, length, tensorScale);
+        Parallel.forEach(
+                pattern.tiles(),
+                tile -> {
+                    int first = tile * TILE_ROWS;
+                    Kernels.best()
+                            .encodeRows(
+                                    pattern,
+                                    first,
+                                    first + TILE_ROWS,
+                                    drawn,
+                                    first * length,
+                                    new DistortionStats());
+                });
+        return pattern;
+    }
+
+    private float[] gaussian(int rows, int columns) {
+        float[] drawn = new float[rows * columns];
+        double deviation = 1 / Math.sqrt(columns);
+        for (int i = 0; i < drawn.length; i++) {
+            drawn[i] = (float) (deviation * random.nextGaussian());
+        }
+        return drawn;
+    }
+
+    /** Fills a buffer with the tiles of a pattern, again and again. */
+    private static void repeat(IntBuffer pattern, IntBuffer target, int tileInts) {
+        int tiles = target.capacity() / tileInts;
+        int ofPattern = pattern.capacity() / tileInts;
+        Parallel.forEach(
+                tiles,
+                tile ->
+                        target.put(
+                                tile * tileInts, pattern, tile % ofPattern * tileInts, tileInts));
+    }
+
+    private static NDArray floats(int rows, int columns, NDManager manager) {
+        float deviation = (float) (1 / Math.sqrt(columns));
+        return manager.randomNormal(0, deviation, new Shape(rows, columns), DataType.FLOAT32);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    Block norm(String name, int size, NDManager manager) {
+        return new RmsNorm(manager.ones(new Shape(size)), (float) config.rmsNormEps());
+    }
+}
