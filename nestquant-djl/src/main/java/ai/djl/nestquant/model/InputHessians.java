@@ -17,8 +17,8 @@ import java.util.Map;
  *
  * <p>Sums are float32 products of the host engine. Over T tokens an entry is off by at most about
  * {@code T·2⁻²⁴·sqrt(H_ii·H_jj)} in whatever order it is summed (Cauchy-Schwarz), 0.001 of it for
- * 16 windows of 1024 tokens: below the usual damping of 0.01. Belongs to one layer; closing it frees
- * the sums. Not safe for concurrent use.
+ * 16 windows of 1024 tokens: below the usual damping of 0.01. Belongs to one layer; closing it
+ * frees the sums. Not safe for concurrent use.
  */
 final class InputHessians implements InputObserver, AutoCloseable {
 
