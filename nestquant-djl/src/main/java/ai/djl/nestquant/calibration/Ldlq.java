@@ -4,7 +4,7 @@ import ai.djl.nestquant.linalg.BlockLdl;
 
 /**
  * Rounds the rows of a weight with feedback, so that {@code tr((W − Ŵ)·H·(W − Ŵ)ᵀ)} is small (LDLQ;
- * NestQuant paper, section 4.4).
+ * NestQuant paper).
  *
  * <p>With {@code H = L·D·Lᵀ} in blocks and {@code E = W − Ŵ} that is {@code Σ_b F_b·D_b·F_bᵀ} with
  * {@code F = E·L}. Column blocks are rounded from last to first; block b's target is {@code W_b +

@@ -5,7 +5,7 @@ import ai.djl.nestquant.linalg.Cholesky;
 /**
  * What a weight U should be when its inputs are noisy: the minimiser of {@code E‖W·x − U·(x + z)‖²}
  * with z of covariance J and uncorrelated to x, {@code U = W·H·(H + J)⁻¹ = W − W·J·(H + J)⁻¹}
- * (QA-LDLQ; NestQuant paper, section 4.5). Immutable and thread-safe.
+ * (QA-LDLQ; NestQuant paper). Immutable and thread-safe.
  */
 public final class QaTarget {
 

@@ -21,7 +21,8 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
             paramLabel = "WHAT",
             converter = QuantizationConverter.class,
             description =
-                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
+                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4 (w3 and w8 likewise),"
+                            + " optionally with ,w3=LAYER or ,w8=LAYER for other bits in some layers,"
                             + " ,balance=off ,rounding=ldlq ,rounding=qa-ldlq ,damping=X"
                             + " ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
                             + " lattice code: int4, nestquant, nestquantm, rtn, q4_0, mxfp4 or"
@@ -45,9 +46,9 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
         }
     }
 
-    /** Returns what is to be coded. */
+    /** Returns what is to be coded where no model's directory has a say. */
     final QuantizationConfig quantization() {
-        return quantization;
+        return quantization == null ? QuantizationConfig.DEFAULT : quantization;
     }
 
     /** Returns DJL arguments to load the model with. */

@@ -79,15 +79,25 @@ public final class BlockTransformer {
                             + name
                             + " needs a calibration text; give one, or use rounding=plain");
         }
-        InputFactors factors = config.calibrates() ? hessians.factors(name, linear) : null;
-        int bits = config.activationBits();
-        SimulatedCode simulated = SimulatedCode.of(config.code());
-        Block coded =
-                simulated == null
-                        ? NestQuantLinear.encode(
-                                name, linear, config.weightCode(), bits, factors, manager)
-                        : SimulatedLinear.encode(name, linear, simulated, bits, factors, manager);
+        int inputBits = config.activationBits();
+        int bits = config.weightBits(name);
+        Block coded;
+        if (bits == 8) { // so fine that feedback would change nothing
+            coded = NestQuantLinear.encodeInt8(name, linear, inputBits, manager);
+        } else {
+            coded = encode(name, linear, bits, hessians);
+        }
         linear.clear();
         return coded;
+    }
+
+    private Block encode(String name, Linear linear, int bits, InputHessians hessians) {
+        int inputBits = config.activationBits();
+        InputFactors factors = config.calibrates() ? hessians.factors(name, linear) : null;
+        SimulatedCode simulated = SimulatedCode.of(config.code());
+        return simulated == null
+                ? NestQuantLinear.encode(
+                        name, linear, config.weightCode(bits), inputBits, factors, manager)
+                : SimulatedLinear.encode(name, linear, simulated, inputBits, factors, manager);
     }
 }

@@ -15,9 +15,10 @@ import java.util.Map;
  * weights are coded, one for all blocks that share an input, and the covariance J of what coding
  * the inputs loses, if that is asked for.
  *
- * <p>Sums are float32 products of the host engine: in a test with 8192 tokens of 64 channels an
- * entry is off by less than 2e-6 of {@code sqrt(H_ii·H_jj)}, far below any damping. Belongs to one
- * layer; closing the manager frees the sums. Not safe for concurrent use.
+ * <p>Sums are float32 products of the host engine. Over T tokens an entry is off by at most about
+ * {@code T·2⁻²⁴·sqrt(H_ii·H_jj)} in whatever order it is summed (Cauchy-Schwarz), 0.001 of it for
+ * 16 windows of 1024 tokens: below the usual damping of 0.01. Belongs to one layer; closing it
+ * frees the sums. Not safe for concurrent use.
  */
 final class InputHessians implements InputObserver, AutoCloseable {
 
