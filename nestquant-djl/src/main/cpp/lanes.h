@@ -61,6 +61,11 @@ NQ_INLINE Lanes all(std::int32_t x) {
 #endif
 }
 
+/** A byte in all four of a lane. */
+constexpr std::int32_t bytes(int value) {
+    return static_cast<std::int32_t>(0x01010101u * static_cast<unsigned>(value));
+}
+
 NQ_INLINE Floats allFloats(float x) {
     return x - Floats{};
 }

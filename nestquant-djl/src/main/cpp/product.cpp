@@ -6,8 +6,11 @@ namespace nq {
 namespace NQ_LEVEL {
 namespace {
 
-/** Tiles multiplied at once: what x brings along is loaded once for them. */
-constexpr int STEP_TILES = 4;
+/** Blocks whose leaders are computed at once: of as many tiles, or of one in three-bit codes. */
+constexpr int STEP_BLOCKS = NQ_VNNI ? 4 : 1;
+
+/** Groups that are fetched ahead. */
+constexpr int AHEAD = 16;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
@@ -42,36 +45,34 @@ NQ_INLINE std::int32_t correction(const std::int8_t* x, int offset) {
 
 /** Adds the products of N tiles' group with x; corrections [blocks]. */
 template <typename C, int N, bool TWO>
-NQ_INLINE void stepGroup(const Matrix& w, const std::int32_t* const* words,
-                         const std::int32_t* const* betas, int group, int count,
-                         const std::int8_t* const* x, const std::int32_t* const* corrections,
-                         Lanes (*sums)[2]) {
-#pragma GCC unroll 8
+NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
+                         int group, int count, const std::int8_t* const* x,
+                         const std::int32_t* const* corrections, Lanes (*sums)[2]) {
+    Block blocks[N * C::GROUP];
+#pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
-        __builtin_prefetch(at + 16 * C::INTS * ROWS);
-        if (C::INTS > 1) {
-            __builtin_prefetch(at + 17 * C::INTS * ROWS);
-            __builtin_prefetch(at + 18 * C::INTS * ROWS);
+        for (int i = 0; i < C::INTS; i++) {
+            __builtin_prefetch(at + (AHEAD * C::INTS + i) * ROWS);
         }
-        Block blocks[C::GROUP];
-        C::decode(at, blocks);
+        C::unpack(at, blocks + n * C::GROUP);
+    }
+    C::Leader::template leaders<N * C::GROUP>(blocks);
 #pragma GCC unroll 4
-        for (int i = 0; i < C::GROUP; i++) {
-            int block = group * C::GROUP + i;
-            if (C::GROUP > 1 && i >= count) {
-                break;
-            }
-            Lanes m = steps<typename C::Leader>(betas[n][block], blocks[i].spare);
-            for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
-                Lanes dot = all(corrections[plane][block]);
-                dot = addProducts(dot, blocks[i].low, fourBytes(x[plane] + 8 * block));
-                dot = addProducts(dot, blocks[i].high, fourBytes(x[plane] + 8 * block + 4));
-                sums[n][plane] += m * dot;
-            }
+    for (int i = 0; i < N * C::GROUP; i++) {
+        int n = i / C::GROUP;
+        int block = group * C::GROUP + i % C::GROUP;
+        if (C::GROUP > 1 && i % C::GROUP >= count) {
+            break;
+        }
+        Lanes m = C::Leader::steps(betas[n][block], blocks[i].spare);
+        for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
+            Lanes dot = all(corrections[plane][block]);
+            dot = addProducts(dot, blocks[i].low, fourBytes(x[plane] + 8 * block));
+            dot = addProducts(dot, blocks[i].high, fourBytes(x[plane] + 8 * block + 4));
+            sums[n][plane] = C::Leader::addScaled(sums[n][plane], m, dot);
         }
     }
-    (void)w;
 }
 
 /** y of N tiles for one vector x, straight from the codes. */
@@ -99,11 +100,11 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
         // the last group may be short; the loop for whole ones has no branches
         int whole = end * C::GROUP <= blocks ? end : end - 1;
         for (int group = first; group < whole; group++) {
-            stepGroup<C, N, TWO>(w, words, betas, group, C::GROUP, planes, starts, sums);
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, sums);
         }
         if (whole < end) {
             stepGroup<C, N, TWO>(
-                w, words, betas, whole, blocks - whole * C::GROUP, planes, starts, sums);
+                words, betas, whole, blocks - whole * C::GROUP, planes, starts, sums);
         }
         for (int n = 0; n < N; n++) {
             for (int plane = 0; plane < 2; plane++) {
@@ -136,9 +137,10 @@ void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y
             corrections[blocks + b] = correction(x.low + at, offsetOf<C>());
         }
     }
+    constexpr int TILES = STEP_BLOCKS > C::GROUP ? STEP_BLOCKS / C::GROUP : 1;
     int tile = from;
-    for (; tile + STEP_TILES <= to; tile += STEP_TILES) {
-        stepTiles<C, STEP_TILES, TWO>(w, x, vector, tile, corrections, y);
+    for (; tile + TILES <= to; tile += TILES) {
+        stepTiles<C, TILES, TWO>(w, x, vector, tile, corrections, y);
     }
     for (; tile < to; tile++) {
         stepTiles<C, 1, TWO>(w, x, vector, tile, corrections, y);
@@ -165,9 +167,10 @@ void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
     const std::int32_t* betas = w.betas + static_cast<std::int64_t>(tile) * blocks;
     for (int first = 0; first < blocks; first += C::GROUP) {
         Block decoded[C::GROUP];
-        C::decode(words + first / C::GROUP * (C::INTS * ROWS), decoded);
+        C::unpack(words + first / C::GROUP * (C::INTS * ROWS), decoded);
+        C::Leader::template leaders<C::GROUP>(decoded);
         for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-            Lanes m = steps<typename C::Leader>(betas[first + i], decoded[i].spare);
+            Lanes m = C::Leader::steps(betas[first + i], decoded[i].spare);
             store(panel + (first + i) * 2 * ROWS, integers<C>(decoded[i].low, m));
             store(panel + ((first + i) * 2 + 1) * ROWS, integers<C>(decoded[i].high, m));
         }

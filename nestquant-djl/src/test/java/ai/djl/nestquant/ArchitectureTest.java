@@ -22,15 +22,27 @@ public class ArchitectureTest {
     private static final String DJL = "ai.djl";
 
     private static final Map<String, Set<String>> MAY_USE =
-            Map.of(
-                    "lattice", Set.of(),
-                    "rotation", Set.of(),
-                    "codec", Set.of("lattice", "rotation"),
-                    "kernels", Set.of("rotation", "codec"),
-                    "checkpoint", Set.of(DJL),
-                    "model", Set.of("lattice", "rotation", "codec", "kernels", "checkpoint", DJL),
-                    "engine", Set.of("checkpoint", "model", "kernels", DJL),
-                    "pipeline",
+            Map.ofEntries(
+                    Map.entry("lattice", Set.of()),
+                    Map.entry("linalg", Set.of()),
+                    Map.entry("rotation", Set.of()),
+                    Map.entry("codec", Set.of("lattice", "rotation")),
+                    Map.entry("kernels", Set.of("rotation", "codec")),
+                    Map.entry("calibration", Set.of("linalg", "codec")),
+                    Map.entry("checkpoint", Set.of(DJL)),
+                    Map.entry(
+                            "model",
+                            Set.of(
+                                    "lattice",
+                                    "rotation",
+                                    "codec",
+                                    "kernels",
+                                    "calibration",
+                                    "checkpoint",
+                                    DJL)),
+                    Map.entry("engine", Set.of("checkpoint", "model", "kernels", DJL)),
+                    Map.entry(
+                            "pipeline",
                             Set.of(
                                     "lattice",
                                     "rotation",
@@ -39,8 +51,10 @@ public class ArchitectureTest {
                                     "checkpoint",
                                     "model",
                                     "engine",
-                                    DJL),
-                    "cli", Set.of("kernels", "checkpoint", "model", "engine", "pipeline", DJL));
+                                    DJL)),
+                    Map.entry(
+                            "cli",
+                            Set.of("kernels", "checkpoint", "model", "engine", "pipeline", DJL)));
 
     @Test
     public void importsFollowTheArrows() throws IOException {

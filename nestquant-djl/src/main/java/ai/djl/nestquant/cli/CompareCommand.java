@@ -6,11 +6,13 @@ import ai.djl.nestquant.pipeline.Comparison;
 import ai.djl.nestquant.pipeline.ComparisonMethods;
 import ai.djl.nestquant.pipeline.ComparisonPage;
 import ai.djl.nestquant.pipeline.ComparisonReport;
+import ai.djl.nestquant.pipeline.MixedPrecision;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -89,7 +91,18 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                             + " column minus the first is what the layer's activations cost")
     private boolean perLayer;
 
+    @Option(
+            names = "--mix",
+            paramLabel = "BITS",
+            description =
+                    "also measure what each layer and kind of Linear block costs, spend this average"
+                            + " number of bits per weight where it helps most (3.25, 4.25 or 8 for each"
+                            + " block), print the quantization that does so and measure it beside the"
+                            + " methods")
+    private Double mix;
+
     private List<QuantizationConfig> methods;
+    private QuantizationConfig mixed;
 
     /** {@inheritDoc} */
     @Override
@@ -132,17 +145,16 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             methods = ComparisonMethods.perLayer(methods, config.layers());
         }
         Comparison comparison = new Comparison(directory(), content, context, windows, results);
-        ComparisonReport report;
-        try (ProgressBar bar = progressBar("windows", 0)) {
-            report =
-                    comparison.run(
-                            methods,
-                            (method, done, total) -> {
-                                bar.maxHint(total);
-                                bar.setExtraMessage(method);
-                                bar.stepTo(done);
-                            });
+        if (mix != null) {
+            ComparisonReport probes = run(comparison, MixedPrecision.probes(config.layers()));
+            try {
+                mixed = MixedPrecision.allocate(probes, config.layers(), mix);
+            } catch (IllegalArgumentException e) {
+                throw wrongUsage("--mix: " + e.getMessage());
+            }
+            methods = Stream.concat(methods.stream(), Stream.of(mixed)).toList();
         }
+        ComparisonReport report = run(comparison, methods);
         write(csv, report.toFullTable().toCsv());
         if (markdown != null) {
             ComparisonPage.writeMarkdown(report, markdown);
@@ -151,6 +163,19 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             write(html, ComparisonPage.of(report));
         }
         return report;
+    }
+
+    private ComparisonReport run(Comparison comparison, List<QuantizationConfig> which)
+            throws Exception {
+        try (ProgressBar bar = progressBar("windows", 0)) {
+            return comparison.run(
+                    which,
+                    (method, done, total) -> {
+                        bar.maxHint(total);
+                        bar.setExtraMessage(method);
+                        bar.stepTo(done);
+                    });
+        }
     }
 
     private static void write(Path file, String content) throws IOException {
@@ -163,6 +188,9 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     @Override
     void print(ComparisonReport report) {
         out(report.toTable().toText());
+        if (mixed != null) {
+            out(System.lineSeparator() + "mixed: --quantization " + mixed + System.lineSeparator());
+        }
         if (perLayer) {
             out(System.lineSeparator() + report.toSensitivityTable().toText());
         }

@@ -2,6 +2,7 @@ package ai.djl.nestquant.cli;
 
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.LanguageModel;
+import java.nio.file.Path;
 import java.util.Map;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -20,23 +21,34 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
             paramLabel = "WHAT",
             converter = QuantizationConverter.class,
             description =
-                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4, optionally with"
-                            + " ,balance=off ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
+                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4 (w3 and w8 likewise),"
+                            + " optionally with ,w3=LAYER or ,w8=LAYER for other bits in some layers,"
+                            + " ,balance=off ,rounding=ldlq ,rounding=qa-ldlq ,damping=X"
+                            + " ,head=float ,exclude=LAYER or ,code=C, which simulates C in place of the"
                             + " lattice code: int4, nestquant, nestquantm, rtn, q4_0, mxfp4 or"
                             + " nvfp4, the last three also with _rotated (default: w4a8, or what a quantised model was written with)")
     private QuantizationConfig quantization;
 
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description =
+                    "the text to calibrate for, UTF-8 (default: a short text that comes with the"
+                            + " library); matters with rounding=ldlq and rounding=qa-ldlq")
+    private Path calibration;
+
     /** {@inheritDoc} */
     @Override
     R report() throws Exception {
-        try (LanguageModel loaded = LanguageModel.open(directory(), quantization, arguments())) {
+        try (LanguageModel loaded =
+                LanguageModel.open(directory(), quantization, calibration, arguments())) {
             return run(loaded);
         }
     }
 
-    /** Returns what is to be coded. */
+    /** Returns what is to be coded where no model's directory has a say. */
     final QuantizationConfig quantization() {
-        return quantization;
+        return quantization == null ? QuantizationConfig.DEFAULT : quantization;
     }
 
     /** Returns DJL arguments to load the model with. */

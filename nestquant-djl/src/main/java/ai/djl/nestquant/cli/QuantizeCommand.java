@@ -30,6 +30,14 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
     private QuantizationConfig quantization;
 
     @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description =
+                    "the text to calibrate for, UTF-8 (default: a short text that comes with the"
+                            + " library)")
+    private Path calibration;
+
+    @Option(
             names = "--out",
             paramLabel = "DIR",
             description = "the folder to write; must not exist")
@@ -52,7 +60,7 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
     @Override
     QuantizeReport report() throws Exception {
         if (dryRun) {
-            return QuantizedFolder.predict(directory(), quantization);
+            return QuantizedFolder.predict(directory(), quantization, calibration);
         }
         long start = System.nanoTime();
         try (ProgressBar bar = progressBar("parts", 0)) {
@@ -60,6 +68,7 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
                     directory(),
                     target,
                     quantization,
+                    calibration,
                     (parts, total, weights) -> {
                         double seconds = (System.nanoTime() - start) / 1e9;
                         bar.maxHint(total);

@@ -34,6 +34,15 @@ public final class AbsmaxQuantizer extends GroupQuantizer {
     }
 
     @Override
+    public RowPieces pieces(float[] row, int offset, int columns, float factor) {
+        if (group(columns) != columns) {
+            return super.pieces(row, offset, columns, factor);
+        }
+        float exact = factor * absmax(row, offset, columns) / largest;
+        return new FixedIntegers(FloatFormat.FP16.storeScale(exact, offset), -largest, largest);
+    }
+
+    @Override
     boolean quantizeGroup(float[] row, int offset, int size, float[] decoded) {
         float exact = absmax(row, offset, size) / largest;
         float scale = FloatFormat.FP16.storeScale(exact, offset);

@@ -37,11 +37,32 @@ public final class ClippedQuantizer extends GroupQuantizer {
     }
 
     @Override
+    public RowPieces pieces(float[] row, int offset, int columns, float factor) {
+        return new FixedIntegers(factor * bestScale(row, offset, columns), -largest - 1, largest);
+    }
+
+    @Override
     boolean quantizeGroup(float[] row, int offset, int size, float[] decoded) {
-        float widest = absmax(row, offset, size) / largest;
-        if (widest == 0) {
+        float best = bestScale(row, offset, size);
+        if (best == 0) {
             Arrays.fill(decoded, offset, offset + size, 0);
             return false;
+        }
+        boolean clipped = false;
+        float inverse = 1 / best;
+        for (int i = offset; i < offset + size; i++) {
+            float integer = (float) Math.rint(row[i] * inverse);
+            clipped |= integer > largest || integer < -largest - 1;
+            decoded[i] = best * clamp(integer);
+        }
+        return clipped;
+    }
+
+    /** Returns the scale with the least squared error, 0 for zeros. */
+    private float bestScale(float[] row, int offset, int size) {
+        float widest = absmax(row, offset, size) / largest;
+        if (widest == 0) {
+            return 0;
         }
         float best = widest;
         double bestError = Double.POSITIVE_INFINITY;
@@ -54,14 +75,7 @@ public final class ClippedQuantizer extends GroupQuantizer {
                 best = scale;
             }
         }
-        boolean clipped = false;
-        float inverse = 1 / best;
-        for (int i = offset; i < offset + size; i++) {
-            float integer = (float) Math.rint(row[i] * inverse);
-            clipped |= integer > largest || integer < -largest - 1;
-            decoded[i] = best * clamp(integer);
-        }
-        return clipped;
+        return best;
     }
 
     private double squaredError(float[] row, int offset, int size, float scale) {

@@ -45,6 +45,23 @@ abstract class GroupQuantizer implements RowQuantizer {
         return overloaded;
     }
 
+    /** A piece is a group, unless whole rows share a scale. */
+    @Override
+    public RowPieces pieces(float[] row, int offset, int columns, float factor) {
+        return new RowPieces() {
+            @Override
+            public int width() {
+                return group;
+            }
+
+            @Override
+            public void quantize(float[] x, int at, float[] decoded) {
+                System.arraycopy(x, at, decoded, 0, group);
+                quantizeGroup(decoded, 0, group, decoded);
+            }
+        };
+    }
+
     /** Says whether the row can be stored at all; most baselines store every finite row. */
     void prepareRow(float[] row, int offset, int columns) {}
 

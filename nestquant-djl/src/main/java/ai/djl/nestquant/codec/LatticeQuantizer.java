@@ -61,6 +61,27 @@ public final class LatticeQuantizer implements RowQuantizer {
                 : quantizeNormalized(row, offset, columns, decoded);
     }
 
+    /** The row's scale is the one that suits its root mean square. */
+    @Override
+    public RowPieces pieces(float[] row, int offset, int columns, float factor) {
+        double norm = RowChecks.squaredNorm(row, offset, columns);
+        float scale = norm == 0 ? 1 : (float) (factor * betas.unit() * Math.sqrt(norm / columns));
+        BlockEncoder encoder = new BlockEncoder(code, betas, policy);
+        encoder.setRowScale(scale);
+        return new RowPieces() {
+            @Override
+            public int width() {
+                return PackedMatrix.BLOCK;
+            }
+
+            @Override
+            public void quantize(float[] x, int at, float[] decoded) {
+                encoder.encode(x, at);
+                put(encoder.point(), encoder.betaIndex(), scale, decoded, 0);
+            }
+        };
+    }
+
     private int quantizeNormalized(float[] row, int offset, int columns, float[] decoded) {
         double norm = RowChecks.squaredNorm(row, offset, columns);
         BlockEncoder encoder = new BlockEncoder(code, betas, policy);

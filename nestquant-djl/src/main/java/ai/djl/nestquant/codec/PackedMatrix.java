@@ -239,7 +239,7 @@ public final class PackedMatrix {
     }
 
     /** Returns {@code tensorScale · 2^(−exponent/12)} for an exponent of 0 to 255. */
-    static float rowScale(float tensorScale, int exponent) {
+    public static float rowScale(float tensorScale, int exponent) {
         return tensorScale * SCALES[exponent];
     }
 

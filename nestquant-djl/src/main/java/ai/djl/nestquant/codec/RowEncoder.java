@@ -97,6 +97,21 @@ public final class RowEncoder {
     }
 
     /**
+     * Finds the scale with which a row loses least.
+     *
+     * @param entries the row's buffer
+     * @param offset index of its first entry
+     * @param columns its length, a multiple of 8
+     * @return the exponent, 0 to 255
+     * @throws IllegalArgumentException if an entry is NaN or infinite, naming its column
+     */
+    public int bestExponent(float[] entries, int offset, int columns) {
+        RowChecks.squaredNorm(entries, offset, columns);
+        double norm = squaredNorm(entries, offset, columns);
+        return search.bestExponent(entries, offset, columns, norm);
+    }
+
+    /**
      * Encodes one row.
      *
      * @param entries the row's buffer

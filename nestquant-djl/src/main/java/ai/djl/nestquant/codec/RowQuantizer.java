@@ -32,4 +32,15 @@ public interface RowQuantizer {
      *     length does not fit
      */
     int quantize(float[] row, int offset, int columns, float[] decoded);
+
+    /**
+     * Fixes the scale that a whole row shares, so that its pieces can be coded one by one.
+     *
+     * @param row entries, finite
+     * @param offset index of the row's first entry
+     * @param columns length of the row, as in {@link #quantize}
+     * @param factor what the row's scale is multiplied by; groups find theirs in the piece
+     * @return codes the pieces
+     */
+    RowPieces pieces(float[] row, int offset, int columns, float factor);
 }

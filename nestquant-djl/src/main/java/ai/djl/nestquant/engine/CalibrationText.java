@@ -9,15 +9,19 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The text that ships with the project, for which channels are balanced. Stateless and safe for
+ * The text for which channels are balanced and weights are rounded. Stateless and safe for
  * concurrent use.
  */
 public final class CalibrationText {
+
+    /** The name of the option that holds a text file. */
+    static final String OPTION = "calibration";
 
     private static final String RESOURCE = "calibration.txt";
 
@@ -28,13 +32,15 @@ public final class CalibrationText {
      *
      * @param modelDirectory the model's directory
      * @param quantization what will be coded
-     * @return the token ids; empty where nothing is balanced or the model is quantised already
-     * @throws IOException if the tokenizer is missing or invalid
+     * @param file a text file, UTF-8; null for the text that ships with the project
+     * @return the token ids; empty where none are needed or the model is quantised already
+     * @throws IOException if the tokenizer is missing or invalid, or the file is missing, empty or
+     *     not UTF-8
      * @throws MalformedModelException if the model is not supported
      */
-    public static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization)
+    public static long[] tokenIds(Path modelDirectory, QuantizationConfig quantization, Object file)
             throws IOException, MalformedModelException {
-        if (!quantization.balances() || ContainerConfig.describes(modelDirectory)) {
+        if (!quantization.needsText() || ContainerConfig.describes(modelDirectory)) {
             return new long[0];
         }
         ModelConfig.load(modelDirectory); // if the model is not supported, that is what to say
@@ -48,7 +54,25 @@ public final class CalibrationText {
                             + ",balance=off\"");
         }
         try (HuggingFaceTokenizer tokenizer = Tokenizers.open(modelDirectory)) {
-            return tokenizer.encode(read()).getIds();
+            return tokenizer
+                    .encode(file == null ? read() : read(Path.of(file.toString())))
+                    .getIds();
+        }
+    }
+
+    private static String read(Path file) throws IOException {
+        if (!Files.isRegularFile(file)) {
+            throw new FileNotFoundException(
+                    file + " does not exist: option " + OPTION + " names a text file, UTF-8");
+        }
+        try {
+            String text = Files.readString(file);
+            if (text.isBlank()) {
+                throw new IOException(file + " is empty: it is the text to calibrate for");
+            }
+            return text;
+        } catch (CharacterCodingException e) {
+            throw new IOException(file + " is not UTF-8 text", e);
         }
     }
 

@@ -40,7 +40,9 @@ public final class NestQuantBlockFactory implements BlockFactory {
                     text == null
                             ? CausalLmLoader.defaultQuantization(modelPath)
                             : QuantizationConfig.parse(text.toString());
-            long[] calibrationIds = CalibrationText.tokenIds(modelPath, quantization);
+            long[] calibrationIds =
+                    CalibrationText.tokenIds(
+                            modelPath, quantization, arguments.get(CalibrationText.OPTION));
             return CausalLmLoader.load(
                     modelPath, quantization, calibrationIds, model.getNDManager());
         } catch (MalformedModelException e) {

@@ -18,15 +18,16 @@ import java.util.TreeSet;
  * {@code NestQuantModel} is a language model read from a HuggingFace directory.
  *
  * <p>Option {@code quantization} says what is coded, see {@link QuantizationConfig}; if absent it
- * is {@code w4a8}, or what a quantised directory was written with. Closing the model frees all
- * native memory of its weights. Predictors of one model may run at the same time; {@code load} and
- * {@code close} must not run beside anything else.
+ * is {@code w4a8}, or what a quantised directory was written with; {@code calibration} names a text
+ * file to calibrate for. Closing the model frees all native memory of its weights. Predictors of
+ * one model may run at the same time; {@code load} and {@code close} must not run beside anything
+ * else.
  */
 public final class NestQuantModel extends BaseModel {
 
     /** What DJL itself and this model understand; other options are refused, not ignored. */
     private static final Set<String> OPTIONS =
-            new TreeSet<>(Set.of(QuantizationConfig.OPTION, "modelName"));
+            new TreeSet<>(Set.of(QuantizationConfig.OPTION, CalibrationText.OPTION, "modelName"));
 
     NestQuantModel(String name, NDManager manager) {
         super(name);
@@ -48,7 +49,9 @@ public final class NestQuantModel extends BaseModel {
         }
         QuantizationConfig quantization = quantization(options);
         try {
-            long[] calibrationIds = CalibrationText.tokenIds(modelDir, quantization);
+            long[] calibrationIds =
+                    CalibrationText.tokenIds(
+                            modelDir, quantization, option(options, CalibrationText.OPTION));
             block = CausalLmLoader.load(modelDir, quantization, calibrationIds, manager);
             wasLoaded = true;
         } finally {
@@ -60,7 +63,6 @@ public final class NestQuantModel extends BaseModel {
 
     private QuantizationConfig quantization(Map<String, ?> options)
             throws IOException, MalformedModelException {
-        Object text = null;
         if (options != null) {
             for (String key : options.keySet()) {
                 if (!OPTIONS.contains(key)) {
@@ -68,14 +70,16 @@ public final class NestQuantModel extends BaseModel {
                             "unknown option \"" + key + "\"; known are " + OPTIONS);
                 }
             }
-            text = options.get(QuantizationConfig.OPTION);
         }
-        if (text == null) {
-            // a model URL can only carry arguments, which DJL turns into properties
-            text = getProperty(QuantizationConfig.OPTION);
-        }
+        Object text = option(options, QuantizationConfig.OPTION);
         return text == null
                 ? CausalLmLoader.defaultQuantization(modelDir)
                 : QuantizationConfig.parse(text.toString());
+    }
+
+    private Object option(Map<String, ?> options, String key) {
+        Object value = options == null ? null : options.get(key);
+        // a model URL can only carry arguments, which DJL turns into properties
+        return value == null ? getProperty(key) : value;
     }
 }

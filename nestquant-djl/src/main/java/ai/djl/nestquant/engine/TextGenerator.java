@@ -24,6 +24,7 @@ final class TextGenerator {
     private static final Set<String> OTHER_ARGUMENTS =
             Set.of(
                     QuantizationConfig.OPTION,
+                    CalibrationText.OPTION,
                     "translatorFactory",
                     "blockFactory",
                     "application",

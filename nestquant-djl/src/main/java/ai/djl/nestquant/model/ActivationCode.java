@@ -35,4 +35,21 @@ final class ActivationCode {
         }
         return Kernels.best().encodeIntegers(PackedCode.E8_16, rows, tokens, SCALE_WINDOW);
     }
+
+    /**
+     * Returns what tokens are decoded to after coding.
+     *
+     * @param rows {@code [tokens][columns]}, rotated where the code asks for it; not changed
+     * @param tokens the number of rows
+     * @param bits 4, 8 or 0 for floats
+     * @param simulated what stands for 4 bits, or null for the lattice code
+     */
+    static float[] decoded(float[] rows, int tokens, int bits, SimulatedCode simulated) {
+        if (bits == 4 && simulated != null) {
+            float[] coded = rows.clone();
+            simulated.apply(coded, tokens);
+            return coded;
+        }
+        return bits == 0 ? rows : code(rows, tokens, bits).decode();
+    }
 }

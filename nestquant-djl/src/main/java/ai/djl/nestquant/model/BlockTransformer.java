@@ -1,6 +1,7 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.calibration.InputFactors;
 import ai.djl.nn.Block;
 import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.core.Linear;
@@ -36,40 +37,67 @@ public final class BlockTransformer {
      * @param name the block's name, against which exclusions are matched
      * @param block the block; consumed
      * @return the transformed block
+     * @throws IllegalArgumentException if weights are to be rounded with feedback, or a weight is
+     *     NaN or infinite
      */
     public Block transform(String name, Block block) {
+        return transform(name, block, null);
+    }
+
+    /** Transforms a block tree whose inputs have been observed, or not where hessians is null. */
+    Block transform(String name, Block block, InputHessians hessians) {
         if (block instanceof Linear linear) {
-            return config.quantizes(name) ? replace(name, linear) : block;
+            return config.quantizes(name) ? replace(name, linear, hessians) : block;
         }
         if (block instanceof RotaryAttention attention && config.cacheBits() > 0) {
             return NestQuantAttention.replace(
                     attention,
                     config.code(),
                     manager,
-                    (child, b) -> transform(name + "." + child, b));
+                    (child, b) -> transform(name + "." + child, b, hessians));
         }
         if (block instanceof TransformableBlock composite) {
-            return composite.withChildren((child, b) -> transform(name + "." + child, b));
+            return composite.withChildren((child, b) -> transform(name + "." + child, b, hessians));
         }
         if (block instanceof SequentialBlock sequence) {
             SequentialBlock result = new SequentialBlock();
             int index = 0;
             for (Block child : sequence.getChildren().values()) {
-                result.add(transform(name + "." + index++, child));
+                result.add(transform(name + "." + index++, child, hessians));
             }
             return result;
         }
         return block;
     }
 
-    private Block replace(String name, Linear linear) {
-        int bits = config.activationBits();
-        SimulatedCode simulated = SimulatedCode.of(config.code());
-        Block coded =
-                simulated == null
-                        ? NestQuantLinear.encode(name, linear, config.weightCode(), bits, manager)
-                        : SimulatedLinear.encode(name, linear, simulated, bits, manager);
+    private Block replace(String name, Linear linear, InputHessians hessians) {
+        if (config.calibrates() && hessians == null) {
+            throw new IllegalArgumentException(
+                    "rounding="
+                            + config.rounding().key()
+                            + " of "
+                            + name
+                            + " needs a calibration text; give one, or use rounding=plain");
+        }
+        int inputBits = config.activationBits();
+        int bits = config.weightBits(name);
+        Block coded;
+        if (bits == 8) { // so fine that feedback would change nothing
+            coded = NestQuantLinear.encodeInt8(name, linear, inputBits, manager);
+        } else {
+            coded = encode(name, linear, bits, hessians);
+        }
         linear.clear();
         return coded;
+    }
+
+    private Block encode(String name, Linear linear, int bits, InputHessians hessians) {
+        int inputBits = config.activationBits();
+        InputFactors factors = config.calibrates() ? hessians.factors(name, linear) : null;
+        SimulatedCode simulated = SimulatedCode.of(config.code());
+        return simulated == null
+                ? NestQuantLinear.encode(
+                        name, linear, config.weightCode(bits), inputBits, factors, manager)
+                : SimulatedLinear.encode(name, linear, simulated, inputBits, factors, manager);
     }
 }

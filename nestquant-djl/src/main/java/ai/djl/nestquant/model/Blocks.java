@@ -51,7 +51,12 @@ final class Blocks {
     /** Runs a block that has one input and one output, under the eyes of a calibration pass. */
     static NDArray apply(
             Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
-        InputStatistics.observe(block, x, params);
+        InputObserver.observe(x, params, block);
+        return run(block, store, x, params);
+    }
+
+    private static NDArray run(
+            Block block, ParameterStore store, NDArray x, PairList<String, Object> params) {
         return block.forward(store, new NDList(x), false, params).singletonOrThrow();
     }
 
@@ -60,12 +65,13 @@ final class Blocks {
             ParameterStore store, NDArray x, PairList<String, Object> params, Block... blocks) {
         boolean packed = Arrays.stream(blocks).allMatch(NestQuantLinear.class::isInstance);
         Int8Rows coded = packed ? ((NestQuantLinear) blocks[0]).code(x) : null;
+        InputObserver.observe(x, params, blocks);
         NDArray[] outputs = new NDArray[blocks.length];
         for (int i = 0; i < blocks.length; i++) {
             outputs[i] =
                     packed
                             ? ((NestQuantLinear) blocks[i]).multiply(store, x, coded)
-                            : apply(blocks[i], store, x, params);
+                            : run(blocks[i], store, x, params);
         }
         return outputs;
     }

@@ -10,33 +10,51 @@ import ai.djl.util.PairList;
 import java.util.Arrays;
 
 /**
- * Runs a text through a float model one layer at a time and balances each layer on the way.
+ * Runs a calibration text through a model one layer at a time, while each layer goes from floats to
+ * codes.
  *
- * <p>Holds the hidden states of the text, {@code [1][tokens][hidden]}, and nothing of the layers
- * that it has seen. Not safe for concurrent use; closing it frees the hidden states.
+ * <p>For plain rounding a text of up to {@value #WINDOW} tokens passes through the float layers,
+ * and its mean squares balance them. For rounding with feedback up to {@value #MOST_WINDOWS}
+ * windows, spread evenly over the text, pass twice through each layer: balanced (for which the
+ * first of them has passed), for the moments of its inputs; and coded, for what the next layer will
+ * read.
+ *
+ * <p>Holds the hidden states of the text, {@code [windows][tokens][hidden]} floats (38 MB for 16
+ * windows and 576 channels), and nothing of the layers that it has seen. Not safe for concurrent
+ * use; closing it frees the hidden states.
  */
 final class CalibrationPass implements AutoCloseable {
 
-    /** More tokens cost time and attention's memory, and hardly change mean squares. */
-    private static final int MOST_TOKENS = 1024;
+    /** Tokens of a window; attention's memory grows with their square. */
+    private static final int WINDOW = 1024;
+
+    /** Mean squares hardly change with more than one window; feedback gains from more. */
+    private static final int MOST_WINDOWS = 16;
 
     private final ModelConfig config;
+    private final QuantizationConfig quantization;
     private final NDManager manager;
     private final ParameterStore store;
+    private final RotaryEmbedding rotary;
     private final Pass pass;
-    private NDArray hidden;
+    private final int tokens;
+    private final NDArray[] hidden;
 
     /**
      * Begins at the embedding.
      *
      * @param reader reads the float model
-     * @param tokenIds the text; what exceeds 1024 tokens or the model's positions is left out
+     * @param quantization what becomes of the layers
+     * @param tokenIds the text, cut into windows of 1024 tokens, or of as many as the model has
+     *     positions; what is left at the end is left out
      * @param parent the parent of the memory of the hidden states
      * @throws IllegalArgumentException if a token id is outside the vocabulary
      */
-    CalibrationPass(LayerReader reader, long[] tokenIds, NDManager parent)
+    CalibrationPass(
+            LayerReader reader, QuantizationConfig quantization, long[] tokenIds, NDManager parent)
             throws MalformedModelException {
         config = reader.config;
+        this.quantization = quantization;
         for (long id : tokenIds) {
             if (id < 0 || id >= config.vocabularySize()) {
                 throw new IllegalArgumentException(
@@ -47,29 +65,87 @@ final class CalibrationPass implements AutoCloseable {
                                 + "; does tokenizer.json belong to this model?");
             }
         }
-        int tokens = Math.min(tokenIds.length, Math.min(MOST_TOKENS, config.maxPositions()));
+        tokens = Math.min(tokenIds.length, Math.min(WINDOW, config.maxPositions()));
         manager = parent.newSubManager();
         manager.setName("calibration");
         store = new ParameterStore(manager, false);
-        pass = new Pass(manager, new RotaryEmbedding(config), null, tokens, null);
-        hidden = reader.embed(Arrays.copyOf(tokenIds, tokens), manager);
+        rotary = new RotaryEmbedding(config);
+        pass = new Pass(manager, rotary, null, tokens, null);
+        int whole = tokenIds.length / tokens;
+        hidden = new NDArray[quantization.calibrates() ? Math.min(MOST_WINDOWS, whole) : 1];
+        for (int i = 0; i < hidden.length; i++) {
+            int start = (int) ((long) i * whole / hidden.length) * tokens;
+            long[] window = Arrays.copyOfRange(tokenIds, start, start + tokens);
+            hidden[i] = reader.embed(window, manager);
+        }
     }
 
     /**
-     * Runs the text through the next layer, then balances it.
+     * Runs the text through the next layer, balances and codes it.
      *
-     * @param name the layer's name, for error messages
-     * @param layer the layer; its weights are changed
-     * @throws IllegalArgumentException if a weight or an input is NaN or infinite
+     * @param name the layer's name, against which exclusions are matched
+     * @param layer the layer; consumed
+     * @param transformer codes it
+     * @return the coded layer
+     * @throws IllegalArgumentException if a weight or an input is NaN or infinite, or a Hessian
+     *     does not factor
      */
-    void balanceLayer(String name, DecoderLayer layer) {
-        InputStatistics statistics = new InputStatistics();
+    Block transform(String name, DecoderLayer layer, BlockTransformer transformer) {
+        boolean calibrates = quantization.calibrates();
+        if (quantization.balance() || !calibrates) {
+            InputStatistics statistics = new InputStatistics();
+            run(layer, statistics, 1, !calibrates);
+            new Balancer(config, statistics).balanceLayer(name, layer);
+        }
+        if (!calibrates) {
+            return transformer.transform(name, layer);
+        }
+        if (quantization.cacheBits() > 0 && layer.attention instanceof RotaryAttention attention) {
+            NestQuantAttention.foldValues(attention, quantization.code());
+        }
+        try (InputHessians hessians = new InputHessians(quantization, manager)) {
+            run(layer, hessians, hidden.length, false);
+            Block coded = transformer.transform(name, layer, hessians);
+            advance(coded);
+            return coded;
+        }
+    }
+
+    /** Runs the text through a float layer that nobody codes. */
+    void pass(DecoderLayer layer) {
+        run(layer, new InputStatistics(), hidden.length, true);
+    }
+
+    /** Runs windows through a float layer, whose outputs take their place if that is asked. */
+    private void run(Block layer, InputObserver observer, int windows, boolean advance) {
         PairList<String, Object> params = pass.asParams();
-        params.add(InputStatistics.KEY, statistics);
-        NDArray next = Blocks.apply(layer, store, hidden, params);
-        hidden.close();
-        hidden = next;
-        new Balancer(config, statistics).balanceLayer(name, layer);
+        params.add(InputObserver.KEY, observer);
+        for (int i = 0; i < windows; i++) {
+            NDArray next = Blocks.apply(layer, store, hidden[i], params);
+            if (advance) {
+                hidden[i].close();
+                hidden[i] = next;
+            } else {
+                next.close();
+            }
+        }
+    }
+
+    /**
+     * Runs all windows through a coded layer, with coded keys and values where the model has them.
+     */
+    private void advance(Block coded) {
+        for (int i = 0; i < hidden.length; i++) {
+            try (NDManager scope = manager.newSubManager();
+                    KvCache cache = CausalLm.newCache(quantization, config, scope, tokens)) {
+                cache.reserve(tokens);
+                Pass caching = new Pass(scope, rotary, cache, tokens, null);
+                NDArray next = Blocks.apply(coded, store, hidden[i], caching.asParams());
+                next.attach(manager);
+                hidden[i].close();
+                hidden[i] = next;
+            }
+        }
     }
 
     /**
@@ -81,12 +157,31 @@ final class CalibrationPass implements AutoCloseable {
      * @throws IllegalArgumentException if a weight or an input is NaN or infinite
      */
     void balanceHead(String name, Block norm, Block head) {
-        InputStatistics statistics = new InputStatistics();
-        // the head itself need not run: its logits would be far larger than all hidden states
-        try (NDArray normed = Blocks.apply(norm, store, hidden, null)) {
-            statistics.add(head, normed);
+        if (!quantization.balance() && quantization.calibrates()) {
+            return;
         }
+        InputStatistics statistics = new InputStatistics();
+        observeHead(norm, head, statistics);
         new Balancer(config, statistics).balanceHead(name, norm, head);
+    }
+
+    /** Codes the head as layers are coded. */
+    Block transformHead(String name, Block norm, Block head, BlockTransformer transformer) {
+        try (InputHessians hessians = new InputHessians(quantization, manager)) {
+            if (quantization.calibrates()) {
+                observeHead(norm, head, hessians);
+            }
+            return transformer.transform(name, head, hessians);
+        }
+    }
+
+    /** The head itself need not run: its logits would be far larger than all hidden states. */
+    private void observeHead(Block norm, Block head, InputObserver observer) {
+        for (NDArray window : hidden) {
+            try (NDArray normed = Blocks.apply(norm, store, window, null)) {
+                observer.add(normed, head);
+            }
+        }
     }
 
     /** Frees the hidden states. */

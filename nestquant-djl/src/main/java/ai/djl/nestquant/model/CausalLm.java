@@ -116,6 +116,12 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @return the cache; to be closed by the caller
      */
     public KvCache newCache(NDManager manager, int maxTokens) {
+        return newCache(quantization, config, manager, maxTokens);
+    }
+
+    /** Makes an empty cache for the layers of a model that is not complete yet. */
+    static KvCache newCache(
+            QuantizationConfig quantization, ModelConfig config, NDManager manager, int maxTokens) {
         return quantization.packsCache()
                 ? new NestQuantKvCache(manager, config.layers(), maxTokens)
                 : new FloatKvCache(manager, config.layers(), maxTokens);

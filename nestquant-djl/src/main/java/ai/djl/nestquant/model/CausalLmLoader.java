@@ -84,7 +84,7 @@ public final class CausalLmLoader {
         }
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             return new CausalLmLoader(config, checkpoint, manager, quantization)
-                    .build(quantization.balances() ? calibrationIds : null);
+                    .build(quantization.needsText() ? calibrationIds : null);
         }
     }
 

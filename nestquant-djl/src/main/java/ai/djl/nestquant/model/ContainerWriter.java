@@ -100,7 +100,7 @@ public final class ContainerWriter {
         }
         ModelConfig config = ModelConfig.load(source);
         ContainerBuilder.checkAbsent(target);
-        long[] ids = quantization.balances() ? calibrationIds : null;
+        long[] ids = quantization.needsText() ? calibrationIds : null;
         try (Checkpoint checkpoint = Checkpoint.open(source);
                 ContainerBuilder builder =
                         ContainerBuilder.open(
@@ -118,7 +118,7 @@ public final class ContainerWriter {
      * Throws unless codes of this kind can be stored.
      *
      * @param quantization what would be coded
-     * @throws IllegalArgumentException if weights stay float or are only simulated
+     * @throws IllegalArgumentException if weights stay float, mix bits or are only simulated
      */
     public static void checkStorable(QuantizationConfig quantization) {
         if (quantization.weightBits() == 0) {
@@ -127,6 +127,13 @@ public final class ContainerWriter {
                             + quantization
                             + " leaves the weights as they are: there is nothing to write; use"
                             + " w4 or w3");
+        }
+        if (!quantization.uniform()) {
+            throw new IllegalArgumentException(
+                    "quantization "
+                            + quantization
+                            + " has int8 weights or other bits for single blocks, which are only"
+                            + " made while a model is loaded and cannot be stored yet; use w4 or w3");
         }
         if (quantization.code().simulated()) {
             throw new IllegalArgumentException(

@@ -21,7 +21,7 @@ import java.util.function.BiFunction;
 public final class DecoderLayer extends AbstractBlock implements TransformableBlock {
 
     private final Block attentionNorm;
-    private final Block attention;
+    final Block attention;
     private final Block feedForwardNorm;
     private final Block feedForward;
 

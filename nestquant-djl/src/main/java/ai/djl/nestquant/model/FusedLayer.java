@@ -55,7 +55,7 @@ final class FusedLayer {
         for (Block block :
                 Arrays.asList(
                         a.query, a.key, a.value, a.output, gated.gate, gated.up, gated.down)) {
-            if (!(block instanceof NestQuantLinear linear)) {
+            if (!(block instanceof NestQuantLinear linear) || linear.spec() == null) {
                 return null;
             }
             linears.add(linear);

@@ -4,7 +4,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.PackedMatrix;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * An int8 matrix in the host engine's memory, freed with the manager that it was allocated in.
@@ -13,7 +17,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
  * @param rowScales the rows' scales, float32 {@code [rows]}
  * @param matrix the view of both that kernels take
  */
-record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) {
+record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implements CodedArrays {
 
     /** Allocates a matrix of zeros. */
     static Int8Arrays allocate(NDManager manager, int rows, int columns) {
@@ -31,8 +35,45 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) {
         return new Int8Arrays(words, rowScales, matrix);
     }
 
-    /** Returns the bytes that are really allocated. */
-    long bytes() {
+    @Override
+    public Map<String, NDArray> named() {
+        Map<String, NDArray> named = new LinkedHashMap<>();
+        named.put("words", words);
+        named.put("row_scales", rowScales);
+        return named;
+    }
+
+    @Override
+    public int rows() {
+        return matrix.rows();
+    }
+
+    @Override
+    public CodedProduct product() {
+        return CodedProduct.of(matrix);
+    }
+
+    @Override
+    public void encode(int first, float[] rotated, DistortionStats stats) {
+        int columns = matrix.columns();
+        byte[] decoded = new byte[columns];
+        for (int i = 0; i < rotated.length / columns; i++) {
+            matrix.encodeRow(first + i, rotated, i * columns);
+            matrix.decodeRow(first + i, decoded);
+            double error = 0;
+            double norm = 0;
+            for (int c = 0; c < columns; c++) {
+                double x = rotated[i * columns + c];
+                double difference = x - matrix.rowScale(first + i) * decoded[c];
+                error += difference * difference;
+                norm += x * x;
+            }
+            stats.addRow(error, norm, columns / PackedMatrix.BLOCK, 0);
+        }
+    }
+
+    @Override
+    public long bytes() {
         return WeightSummary.bytes(words) + WeightSummary.bytes(rowScales);
     }
 }

@@ -44,7 +44,7 @@ final class LayerCoder implements AutoCloseable {
         calibration =
                 calibrationIds == null || calibrationIds.length == 0
                         ? null
-                        : new CalibrationPass(reader, calibrationIds, parent);
+                        : new CalibrationPass(reader, quantization, calibrationIds, parent);
     }
 
     /** Reads and codes the embedding. */
@@ -59,16 +59,18 @@ final class LayerCoder implements AutoCloseable {
     Block layer(int index, NDManager owner) throws MalformedModelException {
         String name = LayerReader.layerName(index);
         DecoderLayer layer = reader.layer(index, owner);
-        if (calibration != null) {
-            calibration.balanceLayer(name, layer);
-        }
-        return new BlockTransformer(quantization, owner).transform(name, layer);
+        BlockTransformer transformer = new BlockTransformer(quantization, owner);
+        return calibration == null
+                ? transformer.transform(name, layer)
+                : calibration.transform(name, layer, transformer);
     }
 
     /** Lets the calibration text pass a layer that has been coded before, and leaves it alone. */
     void pass(int index, NDManager scope) throws MalformedModelException {
-        if (calibration != null) {
-            calibration.balanceLayer(LayerReader.layerName(index), reader.layer(index, scope));
+        if (quantization.calibrates()) {
+            layer(index, scope); // the next layer reads what the codes give, so they are made again
+        } else if (calibration != null) {
+            calibration.pass(reader.layer(index, scope));
         }
     }
 
@@ -92,7 +94,12 @@ final class LayerCoder implements AutoCloseable {
         }
         switch (quantization.head()) {
             case W4:
-                head = new BlockTransformer(quantization, owner).transform(LayerReader.HEAD, head);
+                BlockTransformer transformer = new BlockTransformer(quantization, owner);
+                head =
+                        calibration == null
+                                ? transformer.transform(LayerReader.HEAD, head)
+                                : calibration.transformHead(
+                                        LayerReader.HEAD, norm, head, transformer);
                 break;
             case INT8:
                 if (quantization.codesVocabulary(LayerReader.HEAD)) {

@@ -28,7 +28,7 @@ public final class NestQuantAttention extends RotaryAttention {
     static final String ROTATION = "head_rotation";
 
     private final Parameter rotation;
-    private final boolean valuesFolded;
+    private final boolean plainOutput;
     private final SimulatedCode simulated;
 
     @SuppressWarnings("this-escape")
@@ -48,12 +48,12 @@ public final class NestQuantAttention extends RotaryAttention {
                 source.keyNorm);
         simulated = SimulatedCode.of(code);
         if (rotationMatrix == null) {
-            valuesFolded = true;
+            plainOutput = true;
             rotation = null;
             return;
         }
         Shape shape = rotationMatrix.getShape();
-        valuesFolded = shape.get(0) == shape.get(1);
+        plainOutput = shape.get(0) == shape.get(1);
         rotation = addParameter(Blocks.parameter(ROTATION, Parameter.Type.OTHER, rotationMatrix));
     }
 
@@ -75,12 +75,23 @@ public final class NestQuantAttention extends RotaryAttention {
         if (!code.rotates()) {
             return new NestQuantAttention(source, null, code, transform);
         }
+        foldValues(source, code);
         Rotation rotation = rotation(source.config.headSize());
-        if (rotation.paddedLength() == rotation.length()) {
+        return new NestQuantAttention(source, matrix(rotation, manager), code, transform);
+    }
+
+    /**
+     * Folds the rotation of values into the projections of a float block, unless that has been
+     * done: what o_proj reads is rotated afterwards.
+     */
+    static void foldValues(RotaryAttention source, QuantizationConfig.Code code) {
+        Rotation rotation = rotation(source.config.headSize());
+        boolean foldable = rotation.paddedLength() == rotation.length();
+        if (code.rotates() && foldable && !source.valuesFolded) {
             foldIntoValues(rotation, source.value);
             foldIntoOutput(rotation, source.output);
+            source.valuesFolded = true;
         }
-        return new NestQuantAttention(source, matrix(rotation, manager), code, transform);
     }
 
     /**
@@ -156,7 +167,7 @@ public final class NestQuantAttention extends RotaryAttention {
     /** {@inheritDoc} */
     @Override
     boolean fusible() {
-        return valuesFolded && simulated == null;
+        return plainOutput && simulated == null;
     }
 
     /** {@inheritDoc} */
@@ -167,13 +178,13 @@ public final class NestQuantAttention extends RotaryAttention {
         }
         NDArray matrix = rotation.getArray();
         NDArray keys = rotate(k, matrix);
-        NDArray values = valuesFolded ? v : rotate(v, matrix);
+        NDArray values = plainOutput ? v : rotate(v, matrix);
         if (simulated != null) {
             keys = simulated.apply(keys);
             values = simulated.apply(values);
         }
         NDArray mixed = super.attend(pass, rotate(q, matrix), keys, values);
-        return valuesFolded ? mixed : rotate(mixed, matrix.transpose());
+        return plainOutput ? mixed : rotate(mixed, matrix.transpose());
     }
 
     private static NDArray rotate(NDArray x, NDArray weight) {

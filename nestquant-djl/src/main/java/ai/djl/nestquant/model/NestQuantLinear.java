@@ -4,12 +4,13 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.calibration.InputFactors;
+import ai.djl.nestquant.calibration.PackedLdlq;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
-import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerSpec;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
@@ -19,10 +20,11 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.function.Function;
 
 /**
- * A Linear block {@code y = xWᵀ + b} whose weight exists only as packed lattice codes of its
- * rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4).
+ * A Linear block {@code y = xWᵀ + b} whose weight exists only as lattice codes, or int8 rows, of
+ * its rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4).
  *
  * <p>Input {@code [..., inFeatures]}, output {@code [..., outFeatures]}. The codes are int32 and
  * uint8 parameters in the host engine's memory, freed with the manager they were created in.
@@ -36,23 +38,24 @@ public final class NestQuantLinear extends AbstractBlock {
     private final int outFeatures;
     private final Rotation rotation;
     private final int activationBits;
-    private final PackedArrays codes;
+    private final CodedArrays codes;
     private final CodedProduct product;
     private final Parameter bias;
     private final DistortionStats distortion = new DistortionStats();
 
     @SuppressWarnings("this-escape")
     private NestQuantLinear(
-            int inFeatures, PackedArrays codes, NDArray biasArray, int activationBits) {
+            int inFeatures, CodedArrays codes, NDArray biasArray, int activationBits) {
         this.inFeatures = inFeatures;
-        this.codes = codes;
+        outFeatures = codes.rows();
         this.activationBits = activationBits;
-        outFeatures = codes.matrix().rows();
+        this.codes = codes;
         rotation = rotation(inFeatures);
-        product = CodedProduct.of(codes.matrix());
-        addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
-        addParameter(Blocks.parameter("betas", Parameter.Type.OTHER, codes.betas()));
-        addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
+        product = codes.product();
+        codes.named()
+                .forEach(
+                        (name, array) ->
+                                addParameter(Blocks.parameter(name, Parameter.Type.OTHER, array)));
         bias =
                 biasArray == null
                         ? null
@@ -90,6 +93,63 @@ public final class NestQuantLinear extends AbstractBlock {
      */
     public static NestQuantLinear encode(
             String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
+        return encode(name, linear, code, activationBits, null, manager);
+    }
+
+    /** Encodes a weight with feedback, or without where factors is null. */
+    static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            PackedCode code,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager) {
+        return encode(
+                name,
+                linear,
+                activationBits,
+                factors,
+                manager,
+                rows -> {
+                    float largest = rows.largestBlockNorm();
+                    float tensorScale =
+                            factors == null
+                                    ? PackedMatrixEncoder.tensorScale(code, largest)
+                                    : PackedLdlq.tensorScale(code, largest);
+                    return PackedArrays.allocate(
+                            manager, code, rows.rows(), rows.paddedColumns(), tensorScale);
+                });
+    }
+
+    /**
+     * Rounds the weight of a Linear block to int8 rows, 8 bits each: the finer code for what costs
+     * most on a lattice.
+     *
+     * @param name the block's name, for error messages
+     * @param linear the block, initialised; its bias, if any, is copied
+     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
+     * @param manager owns the codes
+     * @return the coded block
+     * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
+     */
+    public static NestQuantLinear encodeInt8(
+            String name, Linear linear, int activationBits, NDManager manager) {
+        return encode(
+                name,
+                linear,
+                activationBits,
+                null,
+                manager,
+                rows -> Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
+    }
+
+    private static NestQuantLinear encode(
+            String name,
+            Linear linear,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager,
+            Function<RotatedRows, CodedArrays> allocation) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -100,16 +160,11 @@ public final class NestQuantLinear extends AbstractBlock {
         }
         try {
             RotatedRows rows = new RotatedRows(weight);
-            float tensorScale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
-            NestQuantLinear packed =
-                    new NestQuantLinear(
-                            rows.columns(),
-                            PackedArrays.allocate(
-                                    manager, code, rows.rows(), rows.paddedColumns(), tensorScale),
-                            bias,
-                            activationBits);
-            packed.fill(rows);
-            return packed;
+            CodedArrays codes = allocation.apply(rows);
+            NestQuantLinear coded =
+                    new NestQuantLinear(rows.columns(), codes, bias, activationBits);
+            coded.fill(rows, factors);
+            return coded;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
@@ -133,20 +188,22 @@ public final class NestQuantLinear extends AbstractBlock {
         return new NestQuantLinear(inFeatures, codes, null, activationBits);
     }
 
-    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
     PackedMatrix matrix() {
-        return codes.matrix();
+        return ((PackedArrays) codes).matrix();
     }
 
-    private void fill(RotatedRows rows) {
-        PackedMatrix matrix = codes.matrix();
-        DistortionStats[] ofTiles = new DistortionStats[matrix.tiles()];
+    private void fill(RotatedRows rows, InputFactors factors) {
+        int tiles = (outFeatures + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+        DistortionStats[] ofTiles = new DistortionStats[tiles];
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
-                    int first = tile * PackedMatrix.TILE_ROWS;
-                    int end = Math.min(outFeatures, first + PackedMatrix.TILE_ROWS);
-                    Kernels.best().encodeRows(matrix, first, end, rotated, 0, ofTiles[tile]);
+                    if (factors != null) {
+                        new PackedLdlq(matrix(), factors).encodeTile(tile, rotated, ofTiles[tile]);
+                        return;
+                    }
+                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
             distortion.merge(ofTile);
@@ -220,10 +277,13 @@ public final class NestQuantLinear extends AbstractBlock {
         return activationBits == 0 ? 16 : activationBits;
     }
 
-    /** Returns weight and bias as kernels take them. */
+    /** Returns weight and bias as a fused layer takes them, or null where it does not. */
     LayerSpec.Linear spec() {
+        if (!(codes instanceof PackedArrays packed)) {
+            return null;
+        }
         return new LayerSpec.Linear(
-                codes.matrix(),
+                packed.matrix(),
                 bias == null ? null : bias.getArray().toByteBuffer(true).asFloatBuffer());
     }
 

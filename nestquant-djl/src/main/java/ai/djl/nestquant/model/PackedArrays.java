@@ -4,8 +4,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.kernels.Kernels;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * A packed matrix in the host engine's memory, freed with the manager that it was allocated in.
@@ -15,7 +19,8 @@ import ai.djl.nestquant.codec.PackedMatrix;
  * @param rowScales the row scales' exponents, uint8 {@code [rows]}
  * @param matrix the view of all three that kernels take
  */
-record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatrix matrix) {
+record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatrix matrix)
+        implements CodedArrays {
 
     /** Allocates a matrix of zeros. */
     static PackedArrays allocate(
@@ -63,8 +68,34 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
                 matrix.tensorScale());
     }
 
+    @Override
+    public Map<String, NDArray> named() {
+        Map<String, NDArray> named = new LinkedHashMap<>();
+        named.put("words", words);
+        named.put("betas", betas);
+        named.put("row_scales", rowScales);
+        return named;
+    }
+
+    @Override
+    public int rows() {
+        return matrix.rows();
+    }
+
+    @Override
+    public CodedProduct product() {
+        return CodedProduct.of(matrix);
+    }
+
+    @Override
+    public void encode(int first, float[] rotated, DistortionStats stats) {
+        int end = first + rotated.length / matrix.columns();
+        Kernels.best().encodeRows(matrix, first, end, rotated, 0, stats);
+    }
+
     /** Returns the bytes that are really allocated, the tensor scale included. */
-    long bytes() {
+    @Override
+    public long bytes() {
         return WeightSummary.bytes(words)
                 + WeightSummary.bytes(betas)
                 + WeightSummary.bytes(rowScales)

@@ -17,18 +17,25 @@ import java.util.regex.Pattern;
  * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
  * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
  * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code}. {@code head=int8}, {@code
- * head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link Head};
- * they are int8 where weights are coded and float otherwise, unless told. Immutable and safe for
+ * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
+ * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}. {@code head=int8},
+ * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
+ * Head}; they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME},
+ * {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the
+ * last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. Immutable and safe for
  * concurrent use.
  *
- * @param weightBits 4 or 3 if the weights of Linear blocks are coded (4.25 or 3.25 bits each), or 0
+ * @param weightBits 3 or 4 if the weights of Linear blocks are on lattice codes (3.25 or 4.25 bits
+ *     each), 8 if they are int8 rows, or 0
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
  * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
+ * @param rounding how weights are rounded
+ * @param damping what is added to the diagonal of a Hessian, in units of its mean; positive
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
+ * @param widths which blocks have other bits than the rest, in order
  */
 public record QuantizationConfig(
         int weightBits,
@@ -37,7 +44,32 @@ public record QuantizationConfig(
         boolean balance,
         Code code,
         Head head,
-        List<String> excluded) {
+        Rounding rounding,
+        double damping,
+        List<String> excluded,
+        List<Width> widths) {
+
+    /**
+     * Bits for the blocks of a name.
+     *
+     * @param bits 3, 4 or 8
+     * @param pattern the name, where {@code *} matches anything
+     */
+    public record Width(int bits, String pattern) {}
+
+    /** How weights become codes. */
+    public enum Rounding {
+        /** Each block to what is nearest. */
+        PLAIN,
+        /** With feedback, so that the outputs for the calibration text change least. */
+        LDLQ,
+        /** As {@link #LDLQ}, for inputs with the noise that coded activations have. */
+        QA_LDLQ;
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
 
     /** What embedding and output head are held as. */
     public enum Head {
@@ -118,15 +150,23 @@ public record QuantizationConfig(
 
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
-                    + " in place of w4, each optionally followed by ,balance=off, ,code=e8,"
+                    + " or w8 in place of w4, each optionally followed by ,balance=off, ,code=e8,"
                     + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
                     + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,head=int8, ,head=w4, ,head=float and"
-                    + " ,exclude=NAME";
+                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
+                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
+                    + " ,exclude=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
+
+    private static final List<String> ROUNDINGS =
+            Arrays.stream(Rounding.values()).map(Rounding::key).toList();
+
+    private static final double DEFAULT_DAMPING = 0.01;
 
     private static final List<String> HEADS = List.of("int8", "w4", "float");
 
-    private static final Pattern PRESET = Pattern.compile("(w[34](a[48])?)?(kv4)?");
+    private static final Pattern WIDTH = Pattern.compile("w([348])=(.+)");
+
+    private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
 
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
@@ -136,15 +176,25 @@ public record QuantizationConfig(
 
     /** Refuses a coded head beside float weights; makes the exclusions immutable. */
     public QuantizationConfig {
-        if (code.simulated() && weightBits == 3) {
+        if (code.simulated() && (weightBits > 0 && weightBits != 4 || !widths.isEmpty())) {
             String part = "code=" + code.key();
-            throw new IllegalArgumentException(part + " has 4 bits: use w4," + part);
+            throw new IllegalArgumentException(
+                    part + " has 4 bits: use w4," + part + " without other bits for single blocks");
+        }
+        if (weightBits == 0 && !widths.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "bits for single blocks need bits for the rest, as in w4,w8="
+                            + widths.get(0).pattern());
         }
         if (head == Head.W4 && weightBits == 0) {
             throw new IllegalArgumentException(
                     "head=w4 needs weights on the same code, as in w4,head=w4");
         }
+        if (!(damping > 0) || damping == Double.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException("damping is " + damping + ", but must be positive");
+        }
         excluded = List.copyOf(excluded);
+        widths = List.copyOf(widths);
     }
 
     /**
@@ -165,11 +215,17 @@ public record QuantizationConfig(
         boolean balance = true;
         Code code = Code.D8;
         Head head = defaultHead(bits(bits.group(1)));
+        Rounding rounding = Rounding.PLAIN;
+        double damping = DEFAULT_DAMPING;
         List<String> excluded = new ArrayList<>();
+        List<Width> widths = new ArrayList<>();
         for (int i = 1; i < parts.length; i++) {
+            Matcher width = WIDTH.matcher(parts[i]);
             String[] option = parts[i].split("=", 2);
             if (option.length == 2 && option[0].equals("exclude") && !option[1].isEmpty()) {
                 excluded.add(option[1]);
+            } else if (width.matches()) {
+                widths.add(new Width(bits(width.group(1)), width.group(2)));
             } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
                 balance = parts[i].equals("balance=on");
             } else if (option.length == 2 && option[0].equals("code") && Code.knows(option[1])) {
@@ -178,6 +234,14 @@ public record QuantizationConfig(
                     && option[0].equals("head")
                     && HEADS.contains(option[1])) {
                 head = Head.valueOf(option[1].toUpperCase(Locale.ROOT));
+            } else if (option.length == 2
+                    && option[0].equals("rounding")
+                    && ROUNDINGS.contains(option[1])) {
+                rounding = Rounding.values()[ROUNDINGS.indexOf(option[1])];
+            } else if (option.length == 2
+                    && option[0].equals("damping")
+                    && option[1].matches("\\d+(\\.\\d+)?([eE]-?\\d+)?")) {
+                damping = Double.parseDouble(option[1]);
             } else {
                 throw new IllegalArgumentException(
                         String.format(
@@ -192,7 +256,10 @@ public record QuantizationConfig(
                 balance,
                 code,
                 head,
-                excluded);
+                rounding,
+                damping,
+                excluded,
+                widths);
     }
 
     private static Head defaultHead(int weightBits) {
@@ -236,23 +303,71 @@ public record QuantizationConfig(
     }
 
     /**
+     * Tells whether weights are rounded for the inputs of a calibration text.
+     *
+     * @return true if they are coded with feedback
+     */
+    public boolean calibrates() {
+        return weightBits > 0 && rounding != Rounding.PLAIN;
+    }
+
+    /** Tells whether the noise of coded inputs counts when weights are rounded. */
+    boolean expectsNoise() {
+        return rounding == Rounding.QA_LDLQ && activationBits > 0;
+    }
+
+    /**
      * Tells whether a calibration text is needed to load a model.
      *
-     * @return true if weights are coded and balanced before
+     * @return true if weights are coded and balanced before, or rounded with feedback
      */
-    public boolean balances() {
-        return weightBits > 0 && balance;
+    public boolean needsText() {
+        return weightBits > 0 && balance || calibrates();
     }
 
     /** Returns the same with other bits of activations. */
     QuantizationConfig withActivationBits(int bits) {
-        return new QuantizationConfig(weightBits, bits, cacheBits, balance, code, head, excluded);
+        return new QuantizationConfig(
+                weightBits,
+                bits,
+                cacheBits,
+                balance,
+                code,
+                head,
+                rounding,
+                damping,
+                excluded,
+                widths);
     }
 
-    /** Returns the code of weights that are coded. */
+    /** Tells whether all coded weights are on one lattice code. */
+    boolean uniform() {
+        return weightBits != 8 && widths.isEmpty();
+    }
+
+    /** Returns the lattice code of weights that have the bits of the preset. */
     PackedCode weightCode() {
+        return weightCode(weightBits);
+    }
+
+    /**
+     * Returns the bits of a block's weights.
+     *
+     * @param name the block's name
+     * @return 3, 4 or 8, or 0 where they stay float
+     */
+    public int weightBits(String name) {
+        int bits = weightBits;
+        for (Width width : widths) {
+            bits = matches(width.pattern(), name) ? width.bits() : bits;
+        }
+        return quantizes(name) ? bits : 0;
+    }
+
+    /** Returns the lattice code with so many bits, 3 or 4. */
+    PackedCode weightCode(int bits) {
         boolean dual = code == Code.D8;
-        return weightBits == 3
+        return bits == 3
                 ? (dual ? PackedCode.D8_8 : PackedCode.E8_8)
                 : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
     }
@@ -286,7 +401,16 @@ public record QuantizationConfig(
         if (head != defaultHead(weightBits)) {
             text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
         }
+        if (rounding != Rounding.PLAIN) {
+            text.append(",rounding=").append(rounding.key());
+        }
+        if (damping != DEFAULT_DAMPING) {
+            text.append(",damping=").append(damping);
+        }
         excluded.forEach(name -> text.append(",exclude=").append(name));
+        for (Width width : widths) {
+            text.append(",w").append(width.bits()).append('=').append(width.pattern());
+        }
         return text.toString();
     }
 

@@ -50,8 +50,8 @@ public final class RandomWeights extends LayerReader {
      * @param quantization what to put on codes
      * @param manager owns the weights, which live until it is closed
      * @return the model
-     * @throws IllegalArgumentException if the quantization is simulated in floats, or {@code
-     *     head=w4} is asked of a tied head
+     * @throws IllegalArgumentException if the quantization is simulated in floats or mixes bits, or
+     *     {@code head=w4} is asked of a tied head
      */
     public static CausalLm model(
             ModelConfig config, QuantizationConfig quantization, NDManager manager) {
@@ -60,6 +60,12 @@ public final class RandomWeights extends LayerReader {
                     "random weights are made packed, and the code of "
                             + quantization
                             + " is only simulated in floats; use code=d8 or code=e8");
+        }
+        if (!quantization.uniform()) {
+            throw new IllegalArgumentException(
+                    "random weights are all on one lattice code, but "
+                            + quantization
+                            + " has int8 weights or other bits for single blocks; use w4 or w3");
         }
         if (config.tiedEmbeddings() && quantization.head() == QuantizationConfig.Head.W4) {
             throw new IllegalArgumentException(

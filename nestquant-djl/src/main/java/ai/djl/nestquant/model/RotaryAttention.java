@@ -28,6 +28,9 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
     final Block queryNorm;
     final Block keyNorm;
 
+    /** Whether the rotation of {@link NestQuantAttention} is in the weights already. */
+    boolean valuesFolded;
+
     /**
      * Constructs the block from its projections.
      *

@@ -1,6 +1,8 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.nestquant.calibration.BlockCode;
+import ai.djl.nestquant.calibration.InputFactors;
 import ai.djl.nestquant.codec.AbsmaxQuantizer;
 import ai.djl.nestquant.codec.BetaPolicy;
 import ai.djl.nestquant.codec.BetaSet;
@@ -11,6 +13,7 @@ import ai.djl.nestquant.codec.LatticeQuantizer;
 import ai.djl.nestquant.codec.MxFp4Quantizer;
 import ai.djl.nestquant.codec.NvFp4Quantizer;
 import ai.djl.nestquant.codec.Q4ZeroQuantizer;
+import ai.djl.nestquant.codec.RowPieces;
 import ai.djl.nestquant.codec.RowQuantizer;
 import ai.djl.nestquant.lattice.CoarseLattice;
 import ai.djl.nestquant.lattice.VoronoiCode;
@@ -28,6 +31,12 @@ final class SimulatedCode {
 
     /** A multiple of every code's block or group. */
     private static final int GROUP = 32;
+
+    /** Rows that a thread rounds together. */
+    private static final int CHUNK = 16;
+
+    /** What row scales are multiplied by under feedback, which widens what is to be rounded. */
+    private static final float[] ROW_SCALES = {0.94f, 1, 1.06f, 1.12f, 1.19f};
 
     private final QuantizationConfig.Code code;
 
@@ -64,19 +73,124 @@ final class SimulatedCode {
      * @return how far the rows have moved
      */
     DistortionStats apply(float[] rows, int count) {
-        float largest = 0;
-        if (code.base() == QuantizationConfig.Code.NVFP4) {
-            for (float x : rows) {
-                largest = Math.max(largest, Math.abs(x));
-            }
-        }
-        RowQuantizer quantizer = quantizer(largest);
+        RowQuantizer quantizer = quantizerOf(rows);
         DistortionStats stats = new DistortionStats();
         int columns = rows.length / count;
         IntStream.range(0, count)
                 .parallel()
                 .forEach(row -> apply(quantizer, rows, row * columns, columns, stats));
         return stats;
+    }
+
+    private RowQuantizer quantizerOf(float[] rows) {
+        float largest = 0;
+        if (code.base() == QuantizationConfig.Code.NVFP4) {
+            for (float x : rows) {
+                largest = Math.max(largest, Math.abs(x));
+            }
+        }
+        return quantizer(largest);
+    }
+
+    /** Returns the entries that are coded together under feedback. */
+    int pieceWidth() {
+        return quantizer(1).pieces(new float[GROUP], 0, GROUP, 1).width();
+    }
+
+    /**
+     * Codes and decodes rows in place with feedback; a row's scale is the one of several that loses
+     * least, a group's scale is found when the feedback has reached it.
+     *
+     * @param rows {@code [count][columns]}, rotated where {@link #rotates} says so
+     * @param count the number of rows, positive
+     * @param factors of the inputs, padded to whole groups
+     * @return how far the rows have moved
+     */
+    DistortionStats applyWithFeedback(float[] rows, int count, InputFactors factors) {
+        RowQuantizer quantizer = quantizerOf(rows);
+        int columns = rows.length / count;
+        int padded = padded(columns);
+        float[] factor = pieceWidth() == 8 ? ROW_SCALES : new float[] {1};
+        DistortionStats stats = new DistortionStats();
+        double[] errors = new double[count];
+        double[] norms = new double[count];
+        int chunks = (count + CHUNK - 1) / CHUNK;
+        Parallel.forEach(
+                chunks,
+                chunk -> {
+                    int first = chunk * CHUNK;
+                    int size = Math.min(CHUNK, count - first);
+                    float[] exact =
+                            Arrays.copyOfRange(rows, first * columns, (first + size) * columns);
+                    float[] decoded =
+                            withFeedback(
+                                    quantizer, pad(exact, size, padded), size, factors, factor);
+                    for (int row = 0; row < size; row++) {
+                        for (int i = 0; i < columns; i++) {
+                            float before = exact[row * columns + i];
+                            float after = decoded[row * padded + i];
+                            rows[(first + row) * columns + i] = after;
+                            errors[first + row] += (double) (after - before) * (after - before);
+                            norms[first + row] += (double) before * before;
+                        }
+                    }
+                });
+        for (int row = 0; row < count; row++) {
+            stats.addRow(errors[row], norms[row], padded / Byte.SIZE, 0);
+        }
+        return stats;
+    }
+
+    /** Rounds every row with every factor and returns the best of each. */
+    private static float[] withFeedback(
+            RowQuantizer quantizer, float[] rows, int count, InputFactors factors, float[] factor) {
+        factors.toTargets(rows, count);
+        int n = rows.length / count;
+        int choices = factor.length;
+        float[] copies = new float[rows.length * choices];
+        RowPieces[] pieces = new RowPieces[count * choices];
+        for (int copy = 0; copy < pieces.length; copy++) {
+            int row = copy / choices;
+            System.arraycopy(rows, row * n, copies, copy * n, n);
+            pieces[copy] = quantizer.pieces(rows, row * n, n, factor[copy % choices]);
+        }
+        float[] decoded = new float[copies.length];
+        double[] losses = factors.ldlq().round(copies, pieces.length, blockCode(pieces), decoded);
+        for (int row = 0; row < count; row++) {
+            int least = row * choices;
+            for (int copy = least; copy < (row + 1) * choices; copy++) {
+                least = losses[copy] < losses[least] ? copy : least;
+            }
+            System.arraycopy(decoded, least * n, rows, row * n, n);
+        }
+        return rows;
+    }
+
+    private static BlockCode blockCode(RowPieces[] pieces) {
+        return new BlockCode() {
+            @Override
+            public int width() {
+                return pieces[0].width();
+            }
+
+            @Override
+            public void round(int row, int column, float[] target, int offset, float[] decoded) {
+                pieces[row].quantize(target, offset, decoded);
+            }
+        };
+    }
+
+    /** Returns rows of a length padded with zeros to a longer one, or the rows themselves. */
+    static float[] pad(float[] rows, int count, int padded) {
+        int columns = rows.length / count;
+        if (columns == padded) {
+            return rows.clone();
+        }
+        float[] wide = new float[count * padded];
+        for (int row = 0; row < count; row++) {
+            System.arraycopy(rows, row * columns, wide, row * padded, columns);
+        }
+        return wide;
     }
 
     private static void apply(
@@ -104,7 +218,7 @@ final class SimulatedCode {
         return vectors.getManager().create(rows, vectors.getShape());
     }
 
-    private static int padded(int columns) {
+    static int padded(int columns) {
         return (columns + GROUP - 1) / GROUP * GROUP;
     }
 

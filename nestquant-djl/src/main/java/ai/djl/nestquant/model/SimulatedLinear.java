@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.calibration.InputFactors;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.AbstractBlock;
@@ -22,8 +23,6 @@ import ai.djl.util.PairList;
  * Stateless after construction and therefore safe for concurrent use.
  */
 final class SimulatedLinear extends AbstractBlock {
-
-    private static final int SIMULATED_BITS = 4;
 
     private final SimulatedCode code;
     private final Rotation rotation;
@@ -58,12 +57,18 @@ final class SimulatedLinear extends AbstractBlock {
      * @param linear the block, initialised; its bias, if any, is copied
      * @param code what weights and 4-bit inputs are put on
      * @param activationBits bits of the input's entries: 4 simulated, 8, or 0 for float
+     * @param factors of the inputs, or null for plain rounding
      * @param manager owns the decoded weight
      * @return the block
      * @throws IllegalArgumentException if a weight is NaN or infinite
      */
     static SimulatedLinear encode(
-            String name, Linear linear, SimulatedCode code, int activationBits, NDManager manager) {
+            String name,
+            Linear linear,
+            SimulatedCode code,
+            int activationBits,
+            InputFactors factors,
+            NDManager manager) {
         NDArray exact = linear.getParameters().get("weight").getArray();
         int rows = Math.toIntExact(exact.getShape().get(0));
         int columns = Math.toIntExact(exact.getShape().get(1));
@@ -73,7 +78,10 @@ final class SimulatedLinear extends AbstractBlock {
         }
         DistortionStats distortion;
         try {
-            distortion = code.apply(rotated, rows);
+            distortion =
+                    factors == null
+                            ? code.apply(rotated, rows)
+                            : code.applyWithFeedback(rotated, rows, factors);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
@@ -101,11 +109,7 @@ final class SimulatedLinear extends AbstractBlock {
         if (code.rotates()) {
             coded = rotation.padAndApply(coded, tokens);
         }
-        if (activationBits == SIMULATED_BITS) {
-            code.apply(coded, tokens);
-        } else if (activationBits != 0) {
-            coded = ActivationCode.code(coded, tokens, activationBits).decode();
-        }
+        coded = ActivationCode.decoded(coded, tokens, activationBits, code);
         Shape padded = shape.slice(0, shape.dimension() - 1).add(coded.length / tokens);
         NDArray array = x.getManager().create(coded, padded);
         NDArray decoded = store.getValue(weight, x.getDevice(), false);

@@ -62,7 +62,7 @@ final class ComparisonPlots {
     private static void point(
             XYChart chart, ComparisonRow row, ToDoubleFunction<ComparisonRow> value) {
         double bits = row.layers().isEmpty() ? row.bitsPerCacheEntry() : row.bitsPerWeight();
-        chart.addSeries(row.method(), new double[] {bits}, new double[] {value.applyAsDouble(row)})
+        chart.addSeries(row.label(), new double[] {bits}, new double[] {value.applyAsDouble(row)})
                 .setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
     }
 
@@ -71,18 +71,20 @@ final class ComparisonPlots {
         XYChart chart =
                 chart("Distortion per Linear block", "block, in order", 2 * WIDTH + LEGEND, true);
         chart.getStyler().setYAxisMin(0.0);
-        Map<List<Double>, String> lines = new LinkedHashMap<>();
+        Map<String, List<Double>> lines = new LinkedHashMap<>();
         for (ComparisonRow row : report.rows()) {
             List<Double> errors = row.layers().stream().map(CodedLayer::distortion).toList();
+            // cache and activations do not change weights, but heads are rotated for the cache
+            String weights = row.label().replaceFirst("(a[48])?(kv4)?(?=,|$)", "");
             if (!errors.isEmpty() && errors.stream().allMatch(error -> error > 0)) {
-                lines.putIfAbsent(errors, row.method());
+                lines.putIfAbsent(weights, errors);
             }
         }
         if (lines.isEmpty()) {
             return null;
         }
         lines.forEach(
-                (errors, name) -> {
+                (name, errors) -> {
                     double[] blocks = IntStream.range(0, errors.size()).asDoubleStream().toArray();
                     double[] values = errors.stream().mapToDouble(Double::doubleValue).toArray();
                     chart.addSeries(name, blocks, values).setMarker(SeriesMarkers.NONE);
@@ -99,6 +101,7 @@ final class ComparisonPlots {
                         .xAxisTitle(x)
                         .theme(Styler.ChartTheme.Matlab)
                         .build();
+        chart.getStyler().setDecimalPattern("0.####");
         chart.getStyler().setLegendVisible(legend);
         chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
         return chart;

@@ -93,7 +93,7 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
                         "quantise s");
         for (ComparisonRow row : rows) {
             table.add(
-                    row.method(),
+                    row.label(),
                     row.regime(),
                     format("%.2f", row.bitsPerWeight()),
                     format("%.2f", row.bitsPerCacheEntry()),
@@ -130,12 +130,12 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
                         .toList();
         Map<String, Object[]> lines = new LinkedHashMap<>();
         for (ComparisonRow row : rows) {
-            String code = row.method().replaceFirst("^[^,]*,?", "");
+            String code = line(row.label());
             boolean exact = row.regime().equals(ComparisonRow.FLOAT);
             String cell = format("%.2f", row.perplexity());
             Object[] cells =
                     lines.computeIfAbsent(
-                            exact ? "float" : code.isEmpty() ? "code=e8" : code,
+                            exact ? "float" : code,
                             name -> {
                                 Object[] empty = new Object[regimes.size() + 1];
                                 Arrays.fill(empty, exact ? cell : "");
@@ -152,6 +152,15 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
         ReportTable table = new ReportTable(columns.toArray(String[]::new));
         lines.values().forEach(table::add);
         return table;
+    }
+
+    /** Names the line of a method: its bits of weights, if not 4, and what else follows. */
+    private static String line(String method) {
+        String code = method.replaceFirst("^[^,]*,?", "");
+        if (!code.contains("code=")) {
+            code = code.isEmpty() ? "code=d8" : "code=d8," + code;
+        }
+        return method.matches("w[38].*") ? method.substring(0, 2) + "," + code : code;
     }
 
     /**

@@ -3,6 +3,7 @@ package ai.djl.nestquant.pipeline;
 import ai.djl.nestquant.model.CodedLayer;
 import ai.djl.nestquant.model.QuantizationConfig;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * One method of a comparison, measured against the float model.
@@ -66,6 +67,19 @@ public record ComparisonRow(
     /** Copies the list. */
     public ComparisonRow {
         layers = List.copyOf(layers);
+    }
+
+    /** Returns the method, or what fits a table of a mixed one, which names many blocks. */
+    String label() {
+        String[] parts = method.split("(?=,w[348]=)");
+        return parts.length <= 3
+                ? method
+                : String.format(
+                        Locale.ROOT,
+                        "%s,mixed (%.2f bits, %d exceptions)",
+                        parts[0],
+                        bitsPerWeight,
+                        parts.length - 1);
     }
 
     static String regime(QuantizationConfig quantization) {

@@ -62,6 +62,27 @@ public final class LanguageModel implements AutoCloseable {
     public static LanguageModel open(
             Path directory, QuantizationConfig quantization, Map<String, ?> arguments)
             throws IOException, MalformedModelException {
+        return open(directory, quantization, null, arguments);
+    }
+
+    /**
+     * Loads and quantises a model for a text.
+     *
+     * @param directory a HuggingFace model directory
+     * @param quantization what is coded
+     * @param calibration the text file to calibrate for, or null for the text that ships with the
+     *     project
+     * @param arguments how texts are generated
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static LanguageModel open(
+            Path directory,
+            QuantizationConfig quantization,
+            Path calibration,
+            Map<String, ?> arguments)
+            throws IOException, MalformedModelException {
         if (!Files.isDirectory(directory)) {
             throw new FileNotFoundException(
                     directory
@@ -75,6 +96,9 @@ public final class LanguageModel implements AutoCloseable {
                         .optModelPath(directory);
         if (quantization != null) {
             criteria.optOption(QuantizationConfig.OPTION, quantization.toString());
+        }
+        if (calibration != null) {
+            criteria.optOption("calibration", calibration.toString());
         }
         arguments.forEach(criteria::optArgument);
         try {

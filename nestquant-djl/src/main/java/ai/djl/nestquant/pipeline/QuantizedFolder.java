@@ -29,6 +29,8 @@ public final class QuantizedFolder {
      * @param model the float model's folder
      * @param target the folder to make; must not exist
      * @param quantization what to code
+     * @param calibration the text file to calibrate for, or null for the text that ships with the
+     *     project
      * @param progress is told after each part
      * @return sizes and time
      * @throws IOException if a file cannot be read or written
@@ -38,6 +40,7 @@ public final class QuantizedFolder {
             Path model,
             Path target,
             QuantizationConfig quantization,
+            Path calibration,
             ContainerWriter.Progress progress)
             throws IOException, MalformedModelException {
         long start = System.nanoTime();
@@ -49,7 +52,7 @@ public final class QuantizedFolder {
                             model,
                             target,
                             quantization,
-                            CalibrationText.tokenIds(model, quantization),
+                            CalibrationText.tokenIds(model, quantization, calibration),
                             Engine.getEngine(NestQuantEngine.ENGINE_NAME).getVersion(),
                             manager,
                             progress);
@@ -63,15 +66,17 @@ public final class QuantizedFolder {
      *
      * @param model the float model's folder
      * @param quantization what would be coded
+     * @param calibration the text file to calibrate for, or null
      * @return predicted size and time; {@code peakResidentBytes} is that of the prediction
      * @throws IOException if a file cannot be read
      * @throws MalformedModelException if the model is not as it must be
      */
-    public static QuantizeReport predict(Path model, QuantizationConfig quantization)
+    public static QuantizeReport predict(
+            Path model, QuantizationConfig quantization, Path calibration)
             throws IOException, MalformedModelException {
         ContainerWriter.checkStorable(quantization);
         try (NDManager manager = newManager()) {
-            long[] ids = CalibrationText.tokenIds(model, quantization);
+            long[] ids = CalibrationText.tokenIds(model, quantization, calibration);
             ContainerEstimate estimate = ContainerEstimate.of(model, quantization, ids, manager);
             return new QuantizeReport(
                     estimate.bitsPerWeight(),

@@ -239,17 +239,21 @@ public class MainTest {
             "--generate",
             "1",
             "--repetitions",
-            "1",
-            "--quantization"
+            "1"
         };
-        JsonObject json = run(with(args, "w3a8kv4", "--json")).json();
+        JsonObject standard = run(with(args, "--json")).json();
+        Assert.assertEquals(standard.get("quantization").getAsString(), "w4a8");
+        JsonObject json = run(with(args, "--quantization", "w3a8kv4", "--json")).json();
         Assert.assertEquals(json.get("model").getAsString(), "smollm2-135m");
         Assert.assertEquals(json.get("bitsPerWeight").getAsDouble(), 3.25, 0.02);
         Assert.assertEquals(json.getAsJsonArray("rows").size(), 2);
-        Outcome table = run(with(args, "none"));
+        Outcome table = run(with(args, "--quantization", "none"));
         Assert.assertEquals(table.exitCode(), 0, table.err());
         Assert.assertTrue(table.out().contains("kernels                PyTorch\n"), table.out());
-        assertError(run(with(args, "w4,code=int4", "--json")), 1, "random weights are made packed");
+        assertError(
+                run(with(args, "--quantization", "w4,code=int4", "--json")),
+                1,
+                "random weights are made packed");
     }
 
     @Test

@@ -22,7 +22,8 @@ public class CalibrationTextTest {
     public void textIsEncodedWhereWeightsAreBalanced(String text, boolean balanced)
             throws Exception {
         QuantizationConfig quantization = QuantizationConfig.parse(text);
-        long[] ids = CalibrationText.tokenIds(SharedFiles.model("smollm2-135m"), quantization);
+        long[] ids =
+                CalibrationText.tokenIds(SharedFiles.model("smollm2-135m"), quantization, null);
         Assert.assertEquals(ids.length > 0, balanced);
         if (balanced) {
             Assert.assertTrue(ids.length >= 300 && ids.length <= 1024, ids.length + " tokens");
@@ -37,7 +38,9 @@ public class CalibrationTextTest {
         FileNotFoundException error =
                 Assert.expectThrows(
                         FileNotFoundException.class,
-                        () -> CalibrationText.tokenIds(directory, QuantizationConfig.DEFAULT));
+                        () ->
+                                CalibrationText.tokenIds(
+                                        directory, QuantizationConfig.DEFAULT, null));
         Assert.assertTrue(error.getMessage().contains("tokenizer.json"), error.getMessage());
         Assert.assertTrue(error.getMessage().contains("w4a8,balance=off"), error.getMessage());
     }

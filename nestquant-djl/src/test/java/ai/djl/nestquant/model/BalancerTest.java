@@ -161,7 +161,7 @@ public class BalancerTest {
             ParameterStore store = new ParameterStore(manager, false);
             NDArray before = Blocks.apply(head, store, Blocks.apply(norm, store, x, null), null);
             InputStatistics statistics = new InputStatistics();
-            statistics.add(head, norm.forward(store, new NDList(x), false).head());
+            statistics.add(norm.forward(store, new NDList(x), false).head(), head);
 
             new Balancer(null, statistics).balanceHead("lm_head", norm, head);
 
@@ -241,7 +241,7 @@ public class BalancerTest {
             Linear head = Blocks.linear(weight, null);
             RmsNorm norm = new RmsNorm(manager.ones(new Shape(4)), 0);
             InputStatistics statistics = new InputStatistics();
-            statistics.add(head, manager.ones(new Shape(1, 4)));
+            statistics.add(manager.ones(new Shape(1, 4)), head);
             IllegalArgumentException error =
                     Assert.expectThrows(
                             IllegalArgumentException.class,

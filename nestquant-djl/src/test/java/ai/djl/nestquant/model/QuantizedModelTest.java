@@ -82,6 +82,8 @@ public class QuantizedModelTest {
             {"goldens/dev/mistral_sw16", "w4kv4"},
             {"models/stories260K", "w4a4kv4"},
             {"models/demo", "w4a8kv4"},
+            {"models/demo", "w4a8kv4,w3=*.up_proj,w8=*.v_proj"},
+            {"goldens/dev/llama_bias_sharded", "w8a8"},
             {"goldens/dev/qwen2_tied", "w4a8kv4,code=int4"},
             {"models/demo", "w4a4kv4,code=int4"},
             {"models/demo", "w4a4kv4,code=nestquantm"},
@@ -122,6 +124,41 @@ public class QuantizedModelTest {
             double size = meanDifference(exact, new float[exact.length]);
             Assert.assertTrue(difference > 1e-4 * size, "not quantised: " + difference);
             Assert.assertTrue(difference < NEAR * size, difference + " of " + size);
+        }
+    }
+
+    @Test
+    public void singleBlocksHaveTheBitsOfTheLastPartThatMatches() throws Exception {
+        String text = "w4,exclude=*.o_proj,w3=*.mlp.*,w8=*.up_proj,w4=model.layers.1.*";
+        QuantizationConfig config = QuantizationConfig.parse(text);
+        Assert.assertEquals(config.toString(), text);
+        Object[][] blocks = {
+            {"self_attn.q_proj", 4, 4},
+            {"self_attn.o_proj", 0, 0},
+            {"mlp.gate_proj", 3, 4},
+            {"mlp.up_proj", 8, 4}
+        };
+        for (Object[] block : blocks) {
+            Assert.assertEquals(config.weightBits("model.layers.0." + block[0]), block[1]);
+            Assert.assertEquals(config.weightBits("model.layers.1." + block[0]), block[2]);
+        }
+        String[] refused = {"w4,w5=x", "w4,w3=", "kv4,w8=x", "w4,code=int4,w8=x", "w8,code=rtn"};
+        for (String wrong : refused) {
+            Assert.expectThrows(
+                    IllegalArgumentException.class, () -> QuantizationConfig.parse(wrong));
+        }
+        for (String mixed : new String[] {text, "w8"}) {
+            QuantizationConfig unstorable = QuantizationConfig.parse(mixed);
+            Assert.expectThrows(
+                    IllegalArgumentException.class,
+                    () -> ContainerWriter.checkStorable(unstorable));
+        }
+        try (NDManager manager = newManager()) {
+            for (CodedLayer layer : CodedLayer.of(load("models/demo", text, manager))) {
+                boolean fine = layer.name().matches("layer[^1]/mlp/up_proj");
+                Assert.assertEquals(layer.bitsPerEntry() > 8, fine, layer.toString());
+                Assert.assertEquals(layer.distortion() < 1e-3, fine, layer.toString());
+            }
         }
     }
 

@@ -132,7 +132,7 @@ public class ComparisonTest {
                 report.toPaperTable().toCsv(),
                 "perplexity (KL),W,W+KV\n"
                         + "float,10.00,10.00\n"
-                        + "code=e8,11.00 (0.100),12.00 (0.200)\n"
+                        + "code=d8,11.00 (0.100),12.00 (0.200)\n"
                         + "code=int4,,13.00 (0.300)\n");
         Path file = folder.resolve("page.md");
         ComparisonPage.writeMarkdown(report, file);
@@ -157,6 +157,14 @@ public class ComparisonTest {
         Assert.assertEquals(
                 new ComparisonReport(SETTINGS, rows).toSensitivityTable().toCsv(),
                 "layer,KL of w4,KL of w4a4\n0,0.125,0.25\n1,0.25,0.375\n");
+    }
+
+    @Test
+    public void linesOfThePaperTableKeepOtherBitsApart() {
+        List<ComparisonRow> rows = List.of(row("none", 0, 0), row("w4", 1, 0.1), row("w3", 2, 0.3));
+        Assert.assertEquals(
+                new ComparisonReport(SETTINGS, rows).toPaperTable().toCsv(),
+                "perplexity (KL),W\nfloat,10.00\ncode=d8,11.00 (0.100)\n\"w3,code=d8\",12.00 (0.300)\n");
     }
 
     @Test

@@ -1,0 +1,2 @@
+/** Tests of rounding with feedback. */
+package ai.djl.nestquant.calibration;

@@ -1,0 +1,2 @@
+/** Tests of factorisations. */
+package ai.djl.nestquant.linalg;
