@@ -16,6 +16,7 @@ import java.util.List;
  * @param quantization the text form of what is coded
  * @param code the packed code of Linear weights
  * @param ladder the code's integer scales, ascending
+ * @param rotations how rows of each length in the model are padded and split for their rotation
  * @param linearSeed the seed of the rotations of Linear inputs and of embedding rows
  * @param headSeed the seed of the rotation of head vectors
  * @param libraryVersion what wrote the folder; informative
@@ -24,6 +25,7 @@ public record ContainerConfig(
         String quantization,
         String code,
         List<Integer> ladder,
+        List<String> rotations,
         long linearSeed,
         long headSeed,
         String libraryVersion) {
@@ -42,13 +44,15 @@ public record ContainerConfig(
     private static final String QUANTIZATION = "quantization";
     private static final String CODE = "code";
     private static final String LADDER = "ladder";
+    private static final String ROTATIONS = "rotations";
     private static final String SEEDS = "rotation_seeds";
     private static final String LIBRARY = "library_version";
     private static final String CONFIG_FILE = "config.json";
 
-    /** Makes the list immutable. */
+    /** Makes the lists immutable. */
     public ContainerConfig {
         ladder = List.copyOf(ladder);
+        rotations = List.copyOf(rotations);
     }
 
     /**
@@ -95,7 +99,8 @@ public record ContainerConfig(
         return new ContainerConfig(
                 config.text(QUANTIZATION),
                 config.text(CODE),
-                config.ids(LADDER),
+                config.has(LADDER) ? config.ids(LADDER) : List.of(),
+                config.texts(ROTATIONS),
                 seeds.integer("linear", 0, Integer.MAX_VALUE),
                 seeds.integer("head", 0, Integer.MAX_VALUE),
                 config.text(LIBRARY, ""));
@@ -116,6 +121,9 @@ public record ContainerConfig(
         JsonArray steps = new JsonArray();
         ladder.forEach(steps::add);
         own.add(LADDER, steps);
+        JsonArray splits = new JsonArray();
+        rotations.forEach(splits::add);
+        own.add(ROTATIONS, splits);
         JsonObject seeds = new JsonObject();
         seeds.addProperty("linear", linearSeed);
         seeds.addProperty("head", headSeed);

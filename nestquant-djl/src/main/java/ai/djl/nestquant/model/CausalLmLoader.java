@@ -100,19 +100,20 @@ public final class CausalLmLoader {
     public static QuantizationConfig defaultQuantization(Path directory)
             throws IOException, MalformedModelException {
         return ContainerConfig.describes(directory)
-                ? stored(directory)
+                ? stored(directory, ModelConfig.load(directory))
                 : QuantizationConfig.DEFAULT;
     }
 
     /** Returns what a quantised folder was written with, after checking that it can be read. */
-    private static QuantizationConfig stored(Path directory)
+    private static QuantizationConfig stored(Path directory, ModelConfig config)
             throws IOException, MalformedModelException {
         ContainerConfig container = ContainerConfig.read(directory);
         String where = directory + ": quantization_config in config.json ";
         try {
             QuantizationConfig stored = QuantizationConfig.parse(container.quantization());
             ContainerWriter.checkStorable(stored);
-            ContainerConfig own = ContainerWriter.describe(stored, container.libraryVersion());
+            ContainerConfig own =
+                    ContainerWriter.describe(config, stored, container.libraryVersion());
             if (!own.equals(container)) {
                 throw new CheckpointException(
                         where + "says " + container + ", this library reads " + own);
@@ -126,7 +127,7 @@ public final class CausalLmLoader {
     private static CausalLm loadCoded(
             Path directory, ModelConfig config, QuantizationConfig asked, NDManager manager)
             throws IOException, MalformedModelException {
-        QuantizationConfig stored = stored(directory);
+        QuantizationConfig stored = stored(directory, config);
         if (!asked.equals(stored.withActivationBits(asked.activationBits()))) {
             throw new IllegalArgumentException(
                     directory

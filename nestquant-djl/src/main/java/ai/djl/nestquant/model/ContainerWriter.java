@@ -108,7 +108,7 @@ public final class ContainerWriter {
             if (!builder.isSealed()) {
                 LayerReader reader = new LayerReader(config, checkpoint);
                 new ContainerWriter(reader, quantization, builder, manager).write(ids, progress);
-                builder.seal(config.layers() + 2, describe(quantization, libraryVersion));
+                builder.seal(config.layers() + 2, describe(config, quantization, libraryVersion));
             }
             return builder.publish();
         }
@@ -145,13 +145,22 @@ public final class ContainerWriter {
     }
 
     /** Describes how packed tensors are to be read. */
-    static ContainerConfig describe(QuantizationConfig quantization, String libraryVersion) {
+    static ContainerConfig describe(
+            ModelConfig config, QuantizationConfig quantization, String libraryVersion) {
         PackedCode code = quantization.weightCode();
         Ladder ladder = code.ladder();
         return new ContainerConfig(
                 quantization.toString(),
                 code.name(),
                 IntStream.range(0, ladder.size()).map(ladder::step).boxed().toList(),
+                IntStream.of(
+                                config.hiddenSize(),
+                                config.heads() * config.headSize(),
+                                config.intermediateSize())
+                        .sorted()
+                        .distinct()
+                        .mapToObj(length -> NestQuantLinear.rotation(length).split())
+                        .toList(),
                 NestQuantLinear.ROTATION_SEED,
                 NestQuantAttention.ROTATION_SEED,
                 libraryVersion);

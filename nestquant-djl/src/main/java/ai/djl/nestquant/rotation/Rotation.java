@@ -306,12 +306,21 @@ public final class Rotation {
      */
     @Override
     public String toString() {
+        return "Rotation " + split() + ", seed " + seed;
+    }
+
+    /**
+     * Describes padding and factors, from the outermost to the innermost.
+     *
+     * @return for instance {@code 576 = 36 (Paley II) x 2^4} or {@code 49 padded to 56 = …}
+     */
+    public String split() {
         StringJoiner split = new StringJoiner(" x ");
         for (OrthogonalFactor factor : factors) {
             split.add(factor.order() + " (" + factor.construction() + ")");
         }
         split.add("2^" + exponent);
         String padding = length == paddedLength ? "" : length + " padded to ";
-        return "Rotation " + padding + paddedLength + " = " + split + ", seed " + seed;
+        return padding + paddedLength + " = " + split;
     }
 }
