@@ -1,0 +1,93 @@
+package ai.djl.nestquant.integration;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.testng.Assert;
+import org.testng.annotations.AfterClass;
+import org.testng.annotations.BeforeClass;
+import org.testng.annotations.Test;
+
+/** {@code nestquant quantize} as a process that is killed and started again. */
+public class QuantizeTest {
+
+    private static final Path SCRIPT =
+            Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
+    private static final int MINUTES = 5;
+
+    private Path folder;
+
+    @BeforeClass
+    public void makeFolder() throws IOException {
+        folder = Files.createTempDirectory("nestquant-quantize");
+    }
+
+    @AfterClass(alwaysRun = true)
+    public void deleteFolder() throws IOException {
+        try (Stream<Path> walk = Files.walk(folder)) {
+            for (Path path : walk.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+
+    private Process start(Path target) throws IOException {
+        return new ProcessBuilder(
+                        SCRIPT.toString(),
+                        "quantize",
+                        "--quantization",
+                        "w4a8kv4",
+                        "--out",
+                        target.toString())
+                .redirectOutput(folder.resolve("out").toFile())
+                .redirectError(folder.resolve("err").toFile())
+                .start();
+    }
+
+    private void finish(Process process) throws Exception {
+        Assert.assertTrue(process.waitFor(MINUTES, TimeUnit.MINUTES), "still running");
+        Assert.assertEquals(process.exitValue(), 0, Files.readString(folder.resolve("err")));
+    }
+
+    private static List<Path> files(Path directory) throws IOException {
+        if (!Files.isDirectory(directory)) {
+            return List.of();
+        }
+        try (Stream<Path> list = Files.list(directory)) {
+            return list.sorted().toList();
+        }
+    }
+
+    @Test
+    public void killedRunsGoOnAndGiveTheBytesOfOneThatWasNot() throws Exception {
+        Path whole = folder.resolve("whole");
+        finish(start(whole));
+        Path target = folder.resolve("killed");
+        Path partial = folder.resolve("killed.partial");
+        List<Integer> progress = new ArrayList<>();
+        for (int round = 0; round < 4; round++) {
+            int before = files(partial).size();
+            Process process = start(target);
+            while (process.isAlive() && files(partial).size() <= before + 1) {
+                Thread.sleep(2);
+            }
+            process.destroyForcibly().waitFor();
+            Assert.assertFalse(Files.exists(target), "killed too late, in round " + round);
+            progress.add(files(partial).size());
+        }
+        Assert.assertTrue(progress.get(3) > progress.get(0), "files after each round " + progress);
+        finish(start(target));
+        Assert.assertFalse(Files.exists(partial), "leftovers");
+        List<Path> expected = files(whole);
+        Assert.assertEquals(files(target).size(), expected.size());
+        for (Path file : expected) {
+            Path same = target.resolve(file.getFileName());
+            Assert.assertEquals(Files.mismatch(file, same), -1, file.getFileName().toString());
+        }
+    }
+}
