@@ -20,7 +20,7 @@ public final class CompareQuantized {
      */
     public static void main(String[] args) throws Exception {
         Path directory = args.length > 0 ? Path.of(args[0]) : EmbeddedModel.path();
-        for (String quantization : new String[] {"none", "w4"}) {
+        for (String quantization : new String[] {"none", "w4a8"}) {
             answer(directory, quantization);
         }
     }

@@ -24,7 +24,7 @@ public final class GenerateText {
                         .setTypes(String.class, String.class)
                         .optEngine("NestQuant")
                         .optModelPath(directory)
-                        .optOption("quantization", "w4")
+                        .optOption("quantization", "w4a8")
                         .build();
         try (ZooModel<String, String> model = criteria.loadModel();
                 Predictor<String, String> predictor = model.newPredictor()) {

@@ -27,7 +27,7 @@ public final class StreamTokens {
                         .setTypes(String.class, GeneratedText.class)
                         .optEngine("NestQuant")
                         .optModelPath(directory)
-                        .optOption("quantization", "w4")
+                        .optOption("quantization", "w4a8")
                         .optArgument("temperature", 0.8)
                         .optArgument("topP", 0.95)
                         .optArgument("seed", 7)

@@ -176,7 +176,7 @@ public class TextGenerationTest {
                         .optEngine("PyTorch")
                         .optModelPath(TestModels.demo())
                         .optArgument("blockFactory", new NestQuantBlockFactory())
-                        .optArgument("quantization", "w4")
+                        .optArgument("quantization", "w4a8")
                         .optArgument("temperature", 0)
                         .optArgument("maxNewTokens", 24)
                         .optOption("hasParameter", "false")

@@ -19,7 +19,7 @@ import java.util.Map;
  *     .optEngine("PyTorch")
  *     .optModelPath(directory)
  *     .optArgument("blockFactory", new NestQuantBlockFactory())
- *     .optArgument("quantization", "w4")
+ *     .optArgument("quantization", "w4a8")
  *     .optOption("hasParameter", "false")
  *     .optTranslatorFactory(new TextGenerationTranslatorFactory())
  * }</pre>
