@@ -9,8 +9,8 @@ namespace {
 /** Blocks whose leaders are computed at once: of as many tiles, or of one in three-bit codes. */
 constexpr int STEP_BLOCKS = NQ_VNNI ? 4 : 1;
 
-/** Groups that are fetched ahead. */
-constexpr int AHEAD = 16;
+/** Groups that are fetched ahead: what two threads take up while memory answers one. */
+constexpr int AHEAD = 24;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
@@ -43,17 +43,36 @@ NQ_INLINE std::int32_t correction(const std::int8_t* x, int offset) {
     return -offset * sum;
 }
 
-/** Adds the products of N tiles' group with x; corrections [blocks]. */
+/** The correction of every block. */
+NQ_INLINE void correct(const std::int8_t* x, int blocks, int offset, std::int32_t* corrections) {
+    int b = 0;
+#if NQ_VNNI
+    for (; b + 8 <= blocks; b += 8) {
+        __m512i shifted = _mm512_xor_si512((__m512i)load(x + 8 * b), _mm512_set1_epi8(-128));
+        __m512i sums = _mm512_sad_epu8(shifted, _mm512_setzero_si512());
+        __m512i products = _mm512_mullo_epi32(
+            _mm512_sub_epi32(_mm512_set1_epi32(8 * 128), sums), _mm512_set1_epi32(offset));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(corrections + b), _mm512_cvtepi64_epi32(products));
+    }
+#endif
+    for (; b < blocks; b++) {
+        corrections[b] = correction(x + 8 * b, offset);
+    }
+}
+
+/** Adds the products of N tiles' group with x, fetching ints `ahead`; corrections [blocks]. */
 template <typename C, int N, bool TWO>
 NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
                          int group, int count, const std::int8_t* const* x,
-                         const std::int32_t* const* corrections, Lanes (*sums)[2]) {
+                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         Lanes (*sums)[2]) {
     Block blocks[N * C::GROUP];
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
         for (int i = 0; i < C::INTS; i++) {
-            __builtin_prefetch(at + (AHEAD * C::INTS + i) * ROWS);
+            __builtin_prefetch(at + ahead + i * ROWS);
         }
         C::unpack(at, blocks + n * C::GROUP);
     }
@@ -92,6 +111,9 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
                                     TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
                                         : nullptr};
     const std::int32_t* starts[2] = {corrections, corrections + blocks};
+    const std::int64_t ahead = AHEAD * C::INTS * ROWS;
+    // beyond a tile's end lies the next one, which is done: that whose turn comes is N - 1 further
+    const std::int64_t beyond = ahead + static_cast<std::int64_t>(N - 1) * ints;
     Lanes totals[N][2] = {};
     constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
     for (int first = 0; first < groups; first += CHUNK) {
@@ -99,12 +121,16 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
         Lanes sums[N][2] = {};
         // the last group may be short; the loop for whole ones has no branches
         int whole = end * C::GROUP <= blocks ? end : end - 1;
-        for (int group = first; group < whole; group++) {
-            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, sums);
+        int group = first;
+        for (; group < whole - AHEAD; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, ahead, sums);
+        }
+        for (; group < whole; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);
         }
         if (whole < end) {
             stepGroup<C, N, TWO>(
-                words, betas, whole, blocks - whole * C::GROUP, planes, starts, sums);
+                words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
         }
         for (int n = 0; n < N; n++) {
             for (int plane = 0; plane < 2; plane++) {
@@ -130,12 +156,10 @@ template <typename C, bool TWO>
 void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y, void* scratch) {
     std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
     int blocks = w.blocks();
-    for (int b = 0; b < blocks; b++) {
-        std::int64_t at = static_cast<std::int64_t>(vector) * x.columns + 8 * b;
-        corrections[b] = correction(x.high + at, offsetOf<C>());
-        if (TWO) {
-            corrections[blocks + b] = correction(x.low + at, offsetOf<C>());
-        }
+    std::int64_t at = static_cast<std::int64_t>(vector) * x.columns;
+    correct(x.high + at, blocks, offsetOf<C>(), corrections);
+    if (TWO) {
+        correct(x.low + at, blocks, offsetOf<C>(), corrections + blocks);
     }
     constexpr int TILES = STEP_BLOCKS > C::GROUP ? STEP_BLOCKS / C::GROUP : 1;
     int tile = from;
