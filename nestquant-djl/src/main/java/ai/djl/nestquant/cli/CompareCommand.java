@@ -39,11 +39,20 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     @Option(
             names = "--methods",
             paramLabel = "LIST",
-            defaultValue = "default",
             description =
                     "quantizations separated by semicolons, as in \"w4;w4,code=int4\", or names of"
-                            + " lists: weights, cache, full, all three of them (default), or quick")
+                            + " lists: weights, cache, full, default (all three of them), calibrated"
+                            + " (rounding with feedback) or quick (default: default, and calibrated"
+                            + " where --calibration is given)")
     private String list;
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description =
+                    "the text to calibrate all methods for, UTF-8, not the one that is scored"
+                            + " (default: a short text that comes with the library)")
+    private Path calibration;
 
     @Option(
             names = "--context",
@@ -67,6 +76,13 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                     "keeps finished rows; the float model's logits lie beside it while the command"
                             + " runs (default: ${DEFAULT-VALUE})")
     private Path results;
+
+    @Option(
+            names = "--no-times",
+            description =
+                    "leave out tokens per second, peak memory and quantisation time, on a machine that"
+                            + " is busy; the same command without this adds them to the finished rows")
+    private boolean noTimes;
 
     @Option(names = "--csv", paramLabel = "FILE", description = "also write all figures as CSV")
     private Path csv;
@@ -114,7 +130,7 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             throw wrongUsage("--windows is " + windows + ", but must be 0 (all) or more");
         }
         try {
-            methods = ComparisonMethods.parse(list);
+            methods = ComparisonMethods.parse(list == null ? defaultList() : list);
         } catch (IllegalArgumentException e) {
             throw wrongUsage("--methods: " + e.getMessage());
         }
@@ -123,6 +139,10 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                 throw wrongUsage("the folder of " + file + " does not exist");
             }
         }
+    }
+
+    private String defaultList() {
+        return calibration == null ? "default" : "default;calibrated";
     }
 
     /** {@inheritDoc} */
@@ -144,7 +164,10 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
         if (perLayer) {
             methods = ComparisonMethods.perLayer(methods, config.layers());
         }
-        Comparison comparison = new Comparison(directory(), content, context, windows, results);
+        Comparison comparison =
+                new Comparison(directory(), content, context, windows, results)
+                        .optCalibration(calibration)
+                        .optTimes(!noTimes);
         if (mix != null) {
             ComparisonReport probes = run(comparison, MixedPrecision.probes(config.layers()));
             try {

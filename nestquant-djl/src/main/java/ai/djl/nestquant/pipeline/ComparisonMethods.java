@@ -28,13 +28,29 @@ public final class ComparisonMethods {
 
     private static final List<String> QUICK = List.of("", ",code=nestquantm", ",code=int4");
 
+    /** Rounding with feedback; for weights alone it does better without balancing. */
+    private static final List<String> CALIBRATED =
+            List.of(
+                    "w4,rounding=ldlq",
+                    "w4,code=int4,rounding=ldlq",
+                    "w4,balance=off,rounding=ldlq",
+                    "w4,balance=off,code=e8,rounding=ldlq",
+                    "w4,balance=off,code=int4,rounding=ldlq",
+                    "w3,balance=off,rounding=ldlq",
+                    "w4kv4,balance=off,rounding=ldlq",
+                    "w4kv4,balance=off,code=int4,rounding=ldlq",
+                    "w4a4kv4,rounding=ldlq",
+                    "w4a4kv4,rounding=qa-ldlq",
+                    "w4a4kv4,code=int4,rounding=ldlq",
+                    "w4a4kv4,code=int4,rounding=qa-ldlq");
+
     private ComparisonMethods() {}
 
     /**
      * Reads a list.
      *
      * @param text names of lists ({@code default}, {@code weights}, {@code cache}, {@code full},
-     *     {@code quick}) or quantizations, separated by semicolons
+     *     {@code calibrated}, {@code quick}) or quantizations, separated by semicolons
      * @return the methods, each once
      * @throws IllegalArgumentException if a part is neither
      */
@@ -91,6 +107,7 @@ public final class ComparisonMethods {
             }
             case "cache" -> with("w4kv4", PARTS);
             case "full" -> with("w4a4kv4", PARTS);
+            case "calibrated" -> CALIBRATED;
             case "quick" -> {
                 List<String> quick = new ArrayList<>(with("w4", QUICK));
                 quick.addAll(with("w4kv4", QUICK));

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A comparison as one HTML file that needs no other, or as Markdown with images beside it: tables,
@@ -44,6 +45,7 @@ public final class ComparisonPage {
                 .replace("${windows}", Integer.toString(settings.windows()))
                 .replace("${tokens}", Long.toString(settings.tokens()))
                 .replace("${checksum}", settings.checksum())
+                .replace("${calibration}", ReportTable.escaped(calibration(report)))
                 .replace("${table}", report.toTable().toHtml())
                 .replace("${paper}", report.toPaperTable().toHtml())
                 .replace("${plots}", plots);
@@ -62,12 +64,14 @@ public final class ComparisonPage {
         text.append(
                 String.format(
                         "Model %s, %d windows of %d tokens without overlap, %d tokens in all"
-                                + " (CRC-32 %s).%n%n",
+                                + " (CRC-32 %s). Methods that need a text were calibrated for"
+                                + " %s.%n%n",
                         settings.model(),
                         settings.windows(),
                         settings.context(),
                         settings.tokens(),
-                        settings.checksum()));
+                        settings.checksum(),
+                        calibration(report)));
         text.append(report.toTable().toMarkdown()).append('\n');
         text.append(report.toPaperTable().toMarkdown()).append('\n');
         for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
@@ -78,6 +82,14 @@ public final class ComparisonPage {
             writeImage(text, "Distortion of the Linear blocks", Map.entry("layers", layers), file);
         }
         Files.writeString(file, text);
+    }
+
+    private static String calibration(ComparisonReport report) {
+        return report.rows().stream()
+                .map(ComparisonRow::calibration)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElse("the text that ships with the library");
     }
 
     private static void writeImage(

@@ -110,7 +110,9 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
                     row.peakResidentBytes() == null
                             ? ""
                             : format("%.0f", row.peakResidentBytes() / 1e6),
-                    format("%.1f", row.quantizationSeconds()));
+                    row.quantizationSeconds() == null
+                            ? ""
+                            : format("%.1f", row.quantizationSeconds()));
         }
         return table;
     }
@@ -221,6 +223,7 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
         ReportTable table =
                 new ReportTable(
                         "method",
+                        "calibration",
                         "regime",
                         "simulated",
                         "bitsPerWeight",
@@ -245,6 +248,7 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
         for (ComparisonRow row : rows) {
             table.add(
                     row.method(),
+                    orEmpty(row.calibration()),
                     row.regime(),
                     row.simulated(),
                     row.bitsPerWeight(),
@@ -263,7 +267,7 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
                     orEmpty(row.prefillTokensPerSecond()),
                     orEmpty(row.stepTokensPerSecond()),
                     orEmpty(row.peakResidentBytes()),
-                    row.quantizationSeconds(),
+                    orEmpty(row.quantizationSeconds()),
                     row.scoringSeconds(),
                     row.kernels());
         }

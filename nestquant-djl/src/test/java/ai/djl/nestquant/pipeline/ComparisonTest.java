@@ -41,9 +41,14 @@ public class ComparisonTest {
     }
 
     private static ComparisonRow row(String method, double gap, double kl) {
+        return row(method, null, gap, kl);
+    }
+
+    private static ComparisonRow row(String method, String calibration, double gap, double kl) {
         QuantizationConfig config = QuantizationConfig.parse(method);
         return new ComparisonRow(
                 config.toString(),
+                calibration,
                 ComparisonRow.regime(config),
                 config.code().simulated(),
                 4.25,
@@ -62,7 +67,7 @@ public class ComparisonTest {
                 null,
                 12.5,
                 null,
-                1,
+                null,
                 2,
                 "portable",
                 List.of(new CodedLayer("layer0/q_proj", 64, 4.25, 0.004, false)));
@@ -114,7 +119,8 @@ public class ComparisonTest {
         Assert.assertEquals(ComparisonReport.ofJson(report.toJson()), report);
         String csv = report.toFullTable().toCsv();
         Assert.assertEquals(csv.lines().count(), 3);
-        Assert.assertTrue(csv.lines().toList().get(2).startsWith("w4,W,false,4.25,32.0,100,11.0,"));
+        Assert.assertTrue(
+                csv.lines().toList().get(2).startsWith("w4,,W,false,4.25,32.0,100,11.0,"));
         Assert.assertTrue(report.toTable().toMarkdown().startsWith("| method | regime |"));
     }
 
@@ -171,12 +177,16 @@ public class ComparisonTest {
     public void fileKeepsRowsAndRefusesOthers() throws IOException {
         Path path = folder.resolve("results.json");
         ComparisonFile file = new ComparisonFile(path, SETTINGS);
-        Assert.assertNull(file.get("w4"));
+        Assert.assertNull(file.get("w4", null));
         file.add(row("w4", 1, 0.1));
+        file.add(row("w4", "text.txt", 2, 0.2));
+        file.add(row("w3", 2, 0.4));
         file.add(row("w3", 2, 0.3));
         ComparisonFile again = new ComparisonFile(path, SETTINGS);
-        Assert.assertEquals(again.get("w4"), row("w4", 1, 0.1));
-        Assert.assertEquals(again.get("w3"), row("w3", 2, 0.3));
+        Assert.assertEquals(again.get("w4", null), row("w4", 1, 0.1));
+        Assert.assertEquals(again.get("w4", "text.txt"), row("w4", "text.txt", 2, 0.2));
+        Assert.assertNull(again.get("w4", "other.txt"));
+        Assert.assertEquals(again.get("w3", null), row("w3", 2, 0.3));
         try (Stream<Path> files = Files.list(folder)) {
             Assert.assertEquals(files.toList(), List.of(path)); // no temporary one is left
         }
@@ -218,6 +228,10 @@ public class ComparisonTest {
         List<QuantizationConfig> all = ComparisonMethods.parse("default");
         Assert.assertEquals(ComparisonMethods.parse("weights;cache;full;quick"), all);
         Assert.assertTrue(all.contains(QuantizationConfig.parse("w4a4kv4,code=int4")));
+        Assert.assertTrue(all.stream().noneMatch(QuantizationConfig::calibrates));
+        Assert.assertTrue(
+                ComparisonMethods.parse("calibrated").stream()
+                        .allMatch(QuantizationConfig::calibrates));
         Assert.assertThrows(
                 IllegalArgumentException.class, () -> ComparisonMethods.parse("w4;nonsense"));
         Assert.assertThrows(IllegalArgumentException.class, () -> ComparisonMethods.parse(""));
