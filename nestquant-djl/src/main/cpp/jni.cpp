@@ -64,6 +64,11 @@ NQ_JNI(jlong, NativeKernels_sumWords)(JNIEnv*, jclass, jlong handle, jlong memor
     return static_cast<jlong>(nq::sumWords(context(handle), first, words));
 }
 
+/** Zeroes new memory, on large pages if possible. */
+NQ_JNI(void, NativeKernels_clear)(JNIEnv*, jclass, jlong handle, jlong memory, jint bytes) {
+    nq::clear(context(handle), reinterpret_cast<char*>(memory), bytes);
+}
+
 /** Sets the 256 powers 2^(-e/12) of row scales, for all contexts. */
 NQ_JNI(void, NativeKernels_setPowers)(JNIEnv* env, jclass, jfloatArray powers) {
     env->GetFloatArrayRegion(powers, 0, 256, nq::rowScalePowers);

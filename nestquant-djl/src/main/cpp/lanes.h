@@ -8,8 +8,10 @@
 #endif
 
 /**
- * Sixteen 32-bit lanes, one for each row of a tile: what every kernel computes in. The compiler
- * splits them into what the level has; the few operations it finds no good code for are written out.
+ * Sixteen 32-bit lanes, one for each row of a tile: what kernels compute in. Where vectors are
+ * shorter, Lanes are a tree of them; the product kernels, which must not run out of registers, take
+ * a tile's TILE_PARTS of WIDTH lanes one after the other. Operations that the compiler finds no good code
+ * for are written out.
  */
 namespace nq {
 namespace NQ_LEVEL {
@@ -19,45 +21,145 @@ namespace {
 
 constexpr int ROWS = 16;
 
-typedef std::int32_t Lanes __attribute__((vector_size(64)));
-typedef std::uint32_t ULanes __attribute__((vector_size(64)));
-typedef std::int16_t Shorts __attribute__((vector_size(64)));
-typedef std::int8_t Bytes __attribute__((vector_size(64)));
-typedef std::uint8_t UBytes __attribute__((vector_size(64)));
-typedef float Floats __attribute__((vector_size(64)));
-
 #if defined(__AVX512VNNI__)
 #define NQ_VNNI 1
+constexpr int WIDTH = 16;
+#elif defined(__AVX2__)
+#define NQ_VNNI 0
+constexpr int WIDTH = 8;
 #else
 #define NQ_VNNI 0
+constexpr int WIDTH = 4;
 #endif
 
-NQ_INLINE Lanes load(const void* p) {
-    Lanes v;
+constexpr int TILE_PARTS = ROWS / WIDTH;
+
+typedef std::int32_t Part __attribute__((vector_size(4 * WIDTH)));
+typedef std::uint32_t UPart __attribute__((vector_size(4 * WIDTH)));
+typedef std::int16_t Shorts __attribute__((vector_size(4 * WIDTH)));
+typedef std::int8_t Bytes __attribute__((vector_size(4 * WIDTH)));
+typedef std::uint8_t UBytes __attribute__((vector_size(4 * WIDTH)));
+typedef float FloatPart __attribute__((vector_size(4 * WIDTH)));
+
+/** Two vectors that behave as one; as with the compiler's vectors, casts keep bits. */
+template <typename V>
+struct Two {
+    V a, b;
+
+    NQ_INLINE Two() : a{}, b{} {}
+    NQ_INLINE Two(V first, V second) : a(first), b(second) {}
+
+    template <typename U>
+    explicit NQ_INLINE Two(const Two<U>& o) : a((V)o.a), b((V)o.b) {}
+
+    /** One value a lane. */
+    template <typename T, typename... X>
+    NQ_INLINE Two(T first, T second, T third, X... others) {
+        const T values[] = {first, second, third, static_cast<T>(others)...};
+        static_assert(sizeof values == sizeof(Two), "a value a lane");
+        std::memcpy(static_cast<void*>(&a), values, sizeof a);
+        std::memcpy(static_cast<void*>(&b), values + sizeof a / sizeof(T), sizeof b);
+    }
+
+    NQ_INLINE Two operator-() const { return {-a, -b}; }
+    NQ_INLINE Two operator~() const { return {~a, ~b}; }
+};
+
+#define NQ_OPERATOR(op)                                                                  \
+    template <typename V>                                                                \
+    NQ_INLINE auto operator op(const Two<V>& x, const Two<V>& y) {                       \
+        return Two<decltype(x.a op y.a)>(x.a op y.a, x.b op y.b);                        \
+    }                                                                                    \
+    template <typename V, typename S>                                                    \
+    NQ_INLINE auto operator op(const Two<V>& x, S y) {                                   \
+        return Two<decltype(x.a op y)>(x.a op y, x.b op y);                              \
+    }                                                                                    \
+    template <typename V, typename S>                                                    \
+    NQ_INLINE auto operator op(S x, const Two<V>& y) {                                   \
+        return Two<decltype(x op y.a)>(x op y.a, x op y.b);                              \
+    }
+
+#define NQ_ARITHMETIC(op)                                                                \
+    NQ_OPERATOR(op)                                                                      \
+    template <typename V, typename S>                                                    \
+    NQ_INLINE Two<V>& operator op##=(Two<V>& x, S y) {                                   \
+        return x = x op y;                                                               \
+    }
+
+NQ_ARITHMETIC(+)
+NQ_ARITHMETIC(-)
+NQ_ARITHMETIC(*)
+NQ_ARITHMETIC(/)
+NQ_ARITHMETIC(&)
+NQ_ARITHMETIC(|)
+NQ_ARITHMETIC(^)
+NQ_ARITHMETIC(<<)
+NQ_ARITHMETIC(>>)
+NQ_OPERATOR(<)
+NQ_OPERATOR(>)
+
+#undef NQ_OPERATOR
+#undef NQ_ARITHMETIC
+
+/** Sixteen lanes of vectors V. */
+template <typename V, int N>
+struct Tree {
+    typedef Two<typename Tree<V, N / 2>::Type> Type;
+};
+
+template <typename V>
+struct Tree<V, 1> {
+    typedef V Type;
+};
+
+typedef Tree<Part, TILE_PARTS>::Type Lanes;
+typedef Tree<UPart, TILE_PARTS>::Type ULanes;
+typedef Tree<FloatPart, TILE_PARTS>::Type Floats;
+
+template <typename V>
+NQ_INLINE void fill(V& v, const void* p) {
     std::memcpy(&v, p, sizeof v);
-    return v;
 }
 
-NQ_INLINE void store(void* p, Lanes v) {
+template <typename V>
+NQ_INLINE void fill(Two<V>& v, const void* p) {
+    fill(v.a, p);
+    fill(v.b, static_cast<const char*>(p) + sizeof v.a);
+}
+
+template <typename V>
+NQ_INLINE void store(void* p, V v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+template <typename V>
+NQ_INLINE void store(void* p, Two<V> v) {
+    store(p, v.a);
+    store(static_cast<char*>(p) + sizeof v.a, v.b);
+}
+
+template <typename V = Lanes>
+NQ_INLINE V load(const void* p) {
+    V v;
+    fill(v, p);
+    return v;
 }
 
 NQ_INLINE Floats loadFloats(const float* p) {
-    Floats v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
+    return load<Floats>(p);
 }
 
 NQ_INLINE void storeFloats(float* p, Floats v) {
-    std::memcpy(p, &v, sizeof v);
+    store(p, v);
 }
 
 /** The lane in all lanes. */
-NQ_INLINE Lanes all(std::int32_t x) {
+template <typename V = Lanes>
+NQ_INLINE V all(std::int32_t x) {
 #if NQ_VNNI
-    return (Lanes)_mm512_set1_epi32(x);
+    return (V)_mm512_set1_epi32(x);
 #else
-    return x - Lanes{};
+    return x - V{};
 #endif
 }
 
@@ -71,116 +173,74 @@ NQ_INLINE Floats allFloats(float x) {
 }
 
 /** Four bytes in all lanes. */
-NQ_INLINE Lanes fourBytes(const void* p) {
+template <typename V = Lanes>
+NQ_INLINE V fourBytes(const void* p) {
     std::int32_t x;
     std::memcpy(&x, p, sizeof x);
-    return all(x);
+    return all<V>(x);
 }
 
-NQ_INLINE Lanes shiftRight(Lanes v, int bits) {
-    return (Lanes)((ULanes)v >> bits);
-}
-
-/** |v| of every byte, unsigned. */
-NQ_INLINE Lanes absBytes(Lanes v) {
-#if NQ_VNNI
-    return (Lanes)_mm512_abs_epi8((__m512i)v);
-#else
-    Bytes b = (Bytes)v;
-    Bytes sign = b >> 7;
-    return (Lanes)((b ^ sign) - sign);
-#endif
-}
-
-/** The larger of unsigned bytes. */
-NQ_INLINE Lanes maxBytes(Lanes a, Lanes b) {
-#if NQ_VNNI
-    return (Lanes)_mm512_max_epu8((__m512i)a, (__m512i)b);
-#else
-    return (Lanes)((UBytes)a > (UBytes)b ? (UBytes)a : (UBytes)b);
-#endif
-}
-
-/** The parity of the set bits of every lane in bit 0; other bits are anything. */
-NQ_INLINE Lanes parity(Lanes v) {
-#if NQ_VNNI
-    return (Lanes)_mm512_popcnt_epi32((__m512i)v);
-#else
-    v ^= shiftRight(v, 16);
-    v ^= shiftRight(v, 8);
-    v ^= shiftRight(v, 4);
-    v ^= shiftRight(v, 2);
-    return v ^ shiftRight(v, 1);
-#endif
-}
-
-/** Σ of the four bytes of every lane, unsigned. */
-NQ_INLINE Lanes sumBytes(Lanes v) {
-#if NQ_VNNI
-    return (Lanes)_mm512_dpbusd_epi32(_mm512_setzero_si512(), (__m512i)v, _mm512_set1_epi8(1));
-#else
-    ULanes u = (ULanes)v;
-    ULanes pairs = (u & 0x00FF00FF) + (u >> 8 & 0x00FF00FF);
-    return (Lanes)((pairs & 0xFFFF) + (pairs >> 16));
-#endif
-}
-
-/**
- * Adds the products of unsigned with signed bytes, four to a lane. Without VNNI, unsigned bytes must
- * be at most 127: sums of two are kept in 16 bits.
- */
-NQ_INLINE Lanes addProducts(Lanes sum, Lanes unsignedBytes, Lanes signedBytes) {
-#if NQ_VNNI
-    return (Lanes)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)unsignedBytes, (__m512i)signedBytes);
-#elif defined(__AVX2__)
-    __m256i u[2], s[2], r[2];
-    std::memcpy(u, &unsignedBytes, sizeof u);
-    std::memcpy(s, &signedBytes, sizeof s);
-    for (int i = 0; i < 2; i++) {
-        r[i] = _mm256_madd_epi16(_mm256_maddubs_epi16(u[i], s[i]), _mm256_set1_epi16(1));
-    }
-    Lanes products;
-    std::memcpy(&products, r, sizeof products);
-    return sum + products;
-#else
-    Shorts even = (Shorts)((unsignedBytes & 0x00FF00FF));
-    Shorts odd = (Shorts)(shiftRight(unsignedBytes, 8) & 0x00FF00FF);
-    Shorts products = even * ((Shorts)(signedBytes << 8) >> 8) + odd * ((Shorts)signedBytes >> 8);
-    Lanes pairs = (Lanes)products;
-    return sum + (pairs << 16 >> 16) + (pairs >> 16);
-#endif
-}
-
-/** Adds the products of signed bytes, four to a lane; the weights' are at least -127. */
-NQ_INLINE Lanes addSignedProducts(Lanes sum, Lanes weights, Lanes x) {
-#if NQ_VNNI
-    // 128 is added to the weights here and taken off by the caller, see SIGNED_OFFSET
-    return addProducts(sum, weights ^ (std::int32_t)0x80808080, x);
-#elif defined(__AVX2__)
-    __m256i w[2], s[2], r[2];
-    std::memcpy(w, &weights, sizeof w);
-    std::memcpy(s, &x, sizeof s);
-    for (int i = 0; i < 2; i++) {
-        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(s[i]), _mm256_sign_epi8(w[i], s[i]));
-        r[i] = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-    }
-    Lanes products;
-    std::memcpy(&products, r, sizeof products);
-    return sum + products;
-#else
-    Shorts even = ((Shorts)(weights << 8) >> 8) * ((Shorts)(x << 8) >> 8);
-    Shorts odd = ((Shorts)weights >> 8) * ((Shorts)x >> 8);
-    Lanes a = (Lanes)even;
-    Lanes b = (Lanes)odd;
-    return sum + (a << 16 >> 16) + (a >> 16) + (b << 16 >> 16) + (b >> 16);
-#endif
+NQ_INLINE Part shiftRight(Part v, int bits) {
+    return (Part)((UPart)v >> bits);
 }
 
 /** What addSignedProducts exceeds the products by, in units of the sum of x. */
 constexpr int SIGNED_OFFSET = NQ_VNNI ? 128 : 0;
 
-NQ_INLINE Floats toFloats(Lanes v) {
-    return __builtin_convertvector(v, Floats);
+/** Adds the products of signed bytes, four to a lane; the weights' are at least -127. */
+NQ_INLINE Part addSignedProducts(Part sum, Part weights, Part x) {
+#if NQ_VNNI
+    // 128 is added to the weights here and taken off by the caller, see SIGNED_OFFSET
+    return (Part)_mm512_dpbusd_epi32(
+        (__m512i)sum, (__m512i)(weights ^ (std::int32_t)0x80808080), (__m512i)x);
+#elif defined(__AVX2__)
+    __m256i pairs = _mm256_maddubs_epi16(
+        _mm256_abs_epi8((__m256i)x), _mm256_sign_epi8((__m256i)weights, (__m256i)x));
+    return sum + (Part)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#elif defined(__SSE2__)
+    __m128i even = _mm_madd_epi16(_mm_srai_epi16(_mm_slli_epi16((__m128i)weights, 8), 8),
+                                  _mm_srai_epi16(_mm_slli_epi16((__m128i)x, 8), 8));
+    __m128i odd = _mm_madd_epi16(_mm_srai_epi16((__m128i)weights, 8),
+                                 _mm_srai_epi16((__m128i)x, 8));
+    return sum + (Part)even + (Part)odd;
+#else
+    Shorts even = ((Shorts)(weights << 8) >> 8) * ((Shorts)(x << 8) >> 8);
+    Shorts odd = ((Shorts)weights >> 8) * ((Shorts)x >> 8);
+    Part a = (Part)even;
+    Part b = (Part)odd;
+    return sum + (a << 16 >> 16) + (a >> 16) + (b << 16 >> 16) + (b >> 16);
+#endif
+}
+
+template <typename V>
+NQ_INLINE Two<V> addSignedProducts(Two<V> sum, Two<V> weights, Two<V> x) {
+    return {addSignedProducts(sum.a, weights.a, x.a), addSignedProducts(sum.b, weights.b, x.b)};
+}
+
+NQ_INLINE FloatPart toFloats(Part v) {
+    return __builtin_convertvector(v, FloatPart);
+}
+
+template <typename V>
+NQ_INLINE auto toFloats(Two<V> v) {
+    return Two<decltype(toFloats(v.a))>(toFloats(v.a), toFloats(v.b));
+}
+
+/** Lane i becomes lane i ^ D. */
+template <int D>
+NQ_INLINE FloatPart swapped(FloatPart v) {
+    const Lanes lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    Part from;
+    std::memcpy(&from, &lanes, sizeof from);
+    return __builtin_shuffle(v, from ^ D);
+}
+
+template <int D, typename V>
+NQ_INLINE Two<V> swapped(Two<V> v) {
+    if (8 * D == sizeof v) {
+        return {v.b, v.a};
+    }
+    return {swapped<D>(v.a), swapped<D>(v.b)};
 }
 
 }  // namespace

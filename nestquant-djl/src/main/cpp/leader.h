@@ -5,10 +5,9 @@
 /**
  * Coset leaders of a tile's blocks, one row in each lane; the twin of codec.PackedCode.
  *
- * A byte first holds 8y (four-bit codes) or 16y (three-bit codes), y a doubled coordinate of the
- * representative: in this form all comparisons are the same for both. Leaders are unsigned bytes
- * beyond an offset, shrunk by SHRINK bits from 8y + 128 (D8*) or 4y + 128 (E8), twice that in
- * three-bit codes.
+ * Leaders are doubled coordinates y as unsigned bytes, y·2^SHIFT + OFFSET. With AVX-512 a byte first
+ * holds 8y (four-bit codes) or 16y (three-bit codes), so that all comparisons are the same for both;
+ * other levels keep y itself, so that sums of four products stay within 16 bits.
  */
 #if NQ_VNNI
 #include "leader_avx512.h"
@@ -21,35 +20,33 @@ namespace NQ_LEVEL {
 namespace {
 
 /** A four-bit code with its leader rule. */
-template <typename L>
+template <template <int> class L>
 struct FourBits {
-    using Leader = L;
+    using Leader = L<16>;
     static constexpr int GROUP = 1;
     static constexpr int INTS = 1;
-    static constexpr int SHIFT = L::SCALE_BITS - L::SHRINK;
 
-    /** A group's blocks, from INTS times 16 ints. */
+    /** WIDTH lanes of a group's blocks, from INTS times 16 ints. */
     static NQ_INLINE void unpack(const std::int32_t* words, Block* blocks) {
-        blocks[0] = unpack4<L::DUAL>(load(words));
+        blocks[0] = unpack4<Leader::DUAL>(load<Part>(words));
     }
 };
 
 /** A three-bit code with its leader rule. */
-template <typename L>
+template <template <int> class L>
 struct ThreeBits {
-    using Leader = L;
+    using Leader = L<8>;
     static constexpr int GROUP = 4;
     static constexpr int INTS = 3;
-    static constexpr int SHIFT = L::SCALE_BITS + 1 - L::SHRINK;
 
     static NQ_INLINE void unpack(const std::int32_t* words, Block* blocks) {
-        Lanes a = load(words);
-        Lanes b = load(words + ROWS);
-        Lanes c = load(words + 2 * ROWS);
-        blocks[0] = unpack3<L::DUAL>(a);
-        blocks[1] = unpack3<L::DUAL>(b);
-        blocks[2] = unpack3<L::DUAL>(c);
-        blocks[3] = unpackFourth<L::DUAL>(a, b, c);
+        Part a = load<Part>(words);
+        Part b = load<Part>(words + ROWS);
+        Part c = load<Part>(words + 2 * ROWS);
+        blocks[0] = unpack3<Leader::DUAL>(a);
+        blocks[1] = unpack3<Leader::DUAL>(b);
+        blocks[2] = unpack3<Leader::DUAL>(c);
+        blocks[3] = unpackFourth<Leader::DUAL>(a, b, c);
     }
 };
 

@@ -108,11 +108,54 @@ NQ_INLINE Block unpackFourth(Lanes a, Lanes b, Lanes c) {
             (Lanes)turned(b, 2), (Lanes)odd};
 }
 
-/** Leaders of E8 modulo q·D8*: bytes become 8y + 128 (16y + 128 in three-bit codes). */
+/** The ladder steps in both halves of every lane. */
+NQ_INLINE Lanes twiceSteps(Lanes m) {
+    return m | (m << 16);
+}
+
+/** What products with eight bytes start from: the offset's. */
+template <typename L>
+NQ_INLINE std::int32_t correction(const std::int8_t* x) {
+    std::int32_t sum = 0;
+    for (int j = 0; j < 8; j++) {
+        sum += x[j];
+    }
+    return -L::OFFSET * sum;
+}
+
+/** The correction of every block. */
+template <typename L>
+NQ_INLINE void correct(const std::int8_t* x, int blocks, std::int32_t* corrections) {
+    int b = 0;
+    for (; b + 8 <= blocks; b += 8) {
+        __m512i shifted = _mm512_xor_si512((__m512i)load(x + 8 * b), _mm512_set1_epi8(-128));
+        __m512i sums = _mm512_sad_epu8(shifted, _mm512_setzero_si512());
+        __m512i products = _mm512_mullo_epi32(
+            _mm512_sub_epi32(_mm512_set1_epi32(8 * 128), sums), _mm512_set1_epi32(L::OFFSET));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(corrections + b), _mm512_cvtepi64_epi32(products));
+    }
+    for (; b < blocks; b++) {
+        corrections[b] = correction<L>(x + 8 * b);
+    }
+}
+
+/** Adds a block's products with eight bytes, times the ladder steps m. */
+template <typename L>
+NQ_INLINE Lanes addBlock(Lanes sum, const Block& block, Lanes m, std::int32_t correction,
+                         const std::int8_t* x) {
+    __m512i dot = _mm512_set1_epi32(correction);
+    dot = _mm512_dpbusd_epi32(dot, (__m512i)block.low, (__m512i)fourBytes(x));
+    dot = _mm512_dpbusd_epi32(dot, (__m512i)block.high, (__m512i)fourBytes(x + 4));
+    return L::addScaled(sum, m, (Lanes)dot);
+}
+
+/** Leaders of E8 modulo q·D8*: bytes become 128·y/q + 128. */
+template <int Q>
 struct Dual {
     static constexpr bool DUAL = true;
-    static constexpr int SCALE_BITS = 3;
-    static constexpr int SHRINK = 0;
+    static constexpr int OFFSET = 128;
+    static constexpr int SHIFT = Q == 16 ? 3 : 4;
 
     template <int N>
     static NQ_INLINE void leaders(Block* blocks) {
@@ -135,7 +178,7 @@ struct Dual {
     }
 
     /** The ladder step of every lane. */
-    static NQ_INLINE Lanes steps(std::int32_t betas, Lanes spare) {
+    static NQ_INLINE Lanes steps(std::int32_t betas, int, Lanes spare) {
         const Lanes turns = {1, 31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3};
         // only the low four bits of an index count: the table repeats itself instead of masking them
         const Lanes table = {3, 7, 4, 8, 5, 10, 6, 12, 3, 7, 4, 8, 5, 10, 6, 12};
@@ -150,13 +193,14 @@ struct Dual {
 };
 
 /**
- * Leaders of E8 modulo q·E8: bytes become 2y + 64 (4y + 64). Far representatives move by q/2 towards
- * the other sign, and one coordinate by 2q where parities say so.
+ * Leaders of E8 modulo q·E8: bytes become 32·y/q + 64. Far representatives move by q/2 towards the
+ * other sign, and one coordinate by 2q where parities say so.
  */
+template <int Q>
 struct Gosset {
     static constexpr bool DUAL = false;
-    static constexpr int SCALE_BITS = 2;
-    static constexpr int SHRINK = 1;
+    static constexpr int OFFSET = 64;
+    static constexpr int SHIFT = Q == 16 ? 1 : 2;
 
     /**
      * From maxima and minima of coordinates j and j + 4 with bit 2 set where j is the one: the
@@ -233,7 +277,7 @@ struct Gosset {
     }
 
     /** The ladder step of every lane. */
-    static NQ_INLINE Lanes steps(std::int32_t betas, Lanes) {
+    static NQ_INLINE Lanes steps(std::int32_t betas, int, Lanes) {
         const Lanes shifts = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
         const Lanes table = {3, 4, 5, 7, 3, 4, 5, 7, 3, 4, 5, 7, 3, 4, 5, 7};
         __m512i index = _mm512_srlv_epi32(_mm512_set1_epi32(betas), (__m512i)shifts);

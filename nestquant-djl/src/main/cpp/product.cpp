@@ -9,8 +9,8 @@ namespace {
 /** Blocks whose leaders are computed at once: of as many tiles, or of one in three-bit codes. */
 constexpr int STEP_BLOCKS = NQ_VNNI ? 4 : 1;
 
-/** Groups that are fetched ahead. */
-constexpr int AHEAD = 16;
+/** Groups that are fetched ahead: what two threads take up while memory answers one. */
+constexpr int AHEAD = 24;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
@@ -19,7 +19,7 @@ constexpr int STEP_VECTORS = 2;
 constexpr int STEP_COLUMNS = 16384;
 
 /** Vectors that share a pass over a panel: with PANEL_TILES as many sums as there are registers. */
-constexpr int PANEL_VECTORS = NQ_VNNI ? 6 : 2;
+constexpr int PANEL_VECTORS = NQ_VNNI ? 6 : 4;
 constexpr int PANEL_TILES = NQ_VNNI ? 4 : 1;
 
 /** y from a row's sum and, where x has 16 bits, that of its lower bytes. */
@@ -28,34 +28,26 @@ NQ_INLINE float scaled(const Rows& x, std::int32_t high, std::int32_t low, float
     return static_cast<float>(sum * (static_cast<double>(row) * scale));
 }
 
-/** What unsigned bytes of a code's leaders exceed them by. */
-template <typename C>
-constexpr int offsetOf() {
-    return 128 >> C::Leader::SHRINK;
-}
+/** Sums of both bytes of x with a tile. */
+typedef Part PartSums[2][TILE_PARTS];
 
-/** Σ of eight bytes times -offset. */
-NQ_INLINE std::int32_t correction(const std::int8_t* x, int offset) {
-    std::int32_t sum = 0;
-    for (int j = 0; j < 8; j++) {
-        sum += x[j];
-    }
-    return -offset * sum;
-}
-
-/** Adds the products of N tiles' group with x; corrections [blocks]. */
+/**
+ * Adds the products of N tiles' group with x, lanes from `first` on, fetching ints `ahead`;
+ * corrections [blocks].
+ */
 template <typename C, int N, bool TWO>
-NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
-                         int group, int count, const std::int8_t* const* x,
-                         const std::int32_t* const* corrections, Lanes (*sums)[2]) {
+NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* const* betas,
+                         int group, int count, int first, const std::int8_t* const* x,
+                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         PartSums* sums) {
     Block blocks[N * C::GROUP];
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
-        for (int i = 0; i < C::INTS; i++) {
-            __builtin_prefetch(at + (AHEAD * C::INTS + i) * ROWS);
+        for (int i = 0; i < C::INTS && first == 0; i++) {
+            __builtin_prefetch(at + ahead + i * ROWS);
         }
-        C::unpack(at, blocks + n * C::GROUP);
+        C::unpack(at + first, blocks + n * C::GROUP);
     }
     C::Leader::template leaders<N * C::GROUP>(blocks);
 #pragma GCC unroll 4
@@ -65,13 +57,24 @@ NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* c
         if (C::GROUP > 1 && i % C::GROUP >= count) {
             break;
         }
-        Lanes m = C::Leader::steps(betas[n][block], blocks[i].spare);
+        Part m = C::Leader::steps(betas[n][block], first, blocks[i].spare);
         for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
-            Lanes dot = all(corrections[plane][block]);
-            dot = addProducts(dot, blocks[i].low, fourBytes(x[plane] + 8 * block));
-            dot = addProducts(dot, blocks[i].high, fourBytes(x[plane] + 8 * block + 4));
-            sums[n][plane] = C::Leader::addScaled(sums[n][plane], m, dot);
+            Part& sum = sums[n][plane][first / WIDTH];
+            sum = addBlock<typename C::Leader>(
+                sum, blocks[i], m, corrections[plane][block], x[plane] + 8 * block);
         }
+    }
+}
+
+/** As stepLanes, for all lanes. */
+template <typename C, int N, bool TWO>
+NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
+                         int group, int count, const std::int8_t* const* x,
+                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         PartSums* sums) {
+#pragma GCC unroll 4
+    for (int first = 0; first < ROWS; first += WIDTH) {
+        stepLanes<C, N, TWO>(words, betas, group, count, first, x, corrections, ahead, sums);
     }
 }
 
@@ -92,30 +95,39 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
                                     TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
                                         : nullptr};
     const std::int32_t* starts[2] = {corrections, corrections + blocks};
-    Lanes totals[N][2] = {};
+    const std::int64_t ahead = AHEAD * C::INTS * ROWS;
+    // beyond a tile's end lies the next one, which is done: that whose turn comes is N - 1 further
+    const std::int64_t beyond = ahead + static_cast<std::int64_t>(N - 1) * ints;
+    PartSums totals[N] = {};
     constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
     for (int first = 0; first < groups; first += CHUNK) {
         int end = first + CHUNK < groups ? first + CHUNK : groups;
-        Lanes sums[N][2] = {};
+        PartSums sums[N] = {};
         // the last group may be short; the loop for whole ones has no branches
         int whole = end * C::GROUP <= blocks ? end : end - 1;
-        for (int group = first; group < whole; group++) {
-            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, sums);
+        int group = first;
+        for (; group < whole - AHEAD; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, ahead, sums);
+        }
+        for (; group < whole; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);
         }
         if (whole < end) {
             stepGroup<C, N, TWO>(
-                words, betas, whole, blocks - whole * C::GROUP, planes, starts, sums);
+                words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
         }
         for (int n = 0; n < N; n++) {
             for (int plane = 0; plane < 2; plane++) {
-                totals[n][plane] += sums[n][plane] >> C::SHIFT;
+                for (int part = 0; part < TILE_PARTS; part++) {
+                    totals[n][plane][part] += sums[n][plane][part] >> C::Leader::SHIFT;
+                }
             }
         }
     }
     for (int n = 0; n < N; n++) {
         std::int32_t high[ROWS], low[ROWS];
-        store(high, totals[n][0]);
-        store(low, totals[n][1]);
+        std::memcpy(high, totals[n][0], sizeof high);
+        std::memcpy(low, totals[n][1], sizeof low);
         for (int i = 0; i < ROWS; i++) {
             int row = (tile + n) * ROWS + i;
             if (row < w.rows) {
@@ -130,12 +142,10 @@ template <typename C, bool TWO>
 void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y, void* scratch) {
     std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
     int blocks = w.blocks();
-    for (int b = 0; b < blocks; b++) {
-        std::int64_t at = static_cast<std::int64_t>(vector) * x.columns + 8 * b;
-        corrections[b] = correction(x.high + at, offsetOf<C>());
-        if (TWO) {
-            corrections[blocks + b] = correction(x.low + at, offsetOf<C>());
-        }
+    std::int64_t at = static_cast<std::int64_t>(vector) * x.columns;
+    correct<typename C::Leader>(x.high + at, blocks, corrections);
+    if (TWO) {
+        correct<typename C::Leader>(x.low + at, blocks, corrections + blocks);
     }
     constexpr int TILES = STEP_BLOCKS > C::GROUP ? STEP_BLOCKS / C::GROUP : 1;
     int tile = from;
@@ -148,31 +158,34 @@ void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y
 }
 
 /** m·y of every byte, from unsigned bytes of leaders. */
-template <typename C>
-NQ_INLINE Lanes integers(Lanes leaders, Lanes m) {
-    constexpr std::int16_t OFFSET = 128 >> C::Leader::SHRINK;
-    Shorts steps = (Shorts)(m | (m << 16));
-    Shorts even = (Shorts)(leaders & 0x00FF00FF) - OFFSET;
-    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - OFFSET;
-    even = (even * steps) >> C::SHIFT;
-    odd = (odd * steps) >> C::SHIFT;
-    return ((Lanes)even & 0x00FF00FF) | ((Lanes)odd << 8 & (std::int32_t)0xFF00FF00);
+template <typename L>
+NQ_INLINE Part integers(Part leaders, Part m) {
+    Shorts steps = (Shorts)twiceSteps(m);
+    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    even = (even * steps) >> L::SHIFT;
+    odd = (odd * steps) >> L::SHIFT;
+    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
 }
 
 template <typename C>
 void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
+    using L = typename C::Leader;
     int blocks = w.blocks();
     const std::int32_t* words =
         w.words + static_cast<std::int64_t>(tile) * w.intsPerRow() * ROWS;
     const std::int32_t* betas = w.betas + static_cast<std::int64_t>(tile) * blocks;
     for (int first = 0; first < blocks; first += C::GROUP) {
-        Block decoded[C::GROUP];
-        C::unpack(words + first / C::GROUP * (C::INTS * ROWS), decoded);
-        C::Leader::template leaders<C::GROUP>(decoded);
-        for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-            Lanes m = C::Leader::steps(betas[first + i], decoded[i].spare);
-            store(panel + (first + i) * 2 * ROWS, integers<C>(decoded[i].low, m));
-            store(panel + ((first + i) * 2 + 1) * ROWS, integers<C>(decoded[i].high, m));
+        for (int lane = 0; lane < ROWS; lane += WIDTH) {
+            Block decoded[C::GROUP];
+            C::unpack(words + first / C::GROUP * (C::INTS * ROWS) + lane, decoded);
+            L::template leaders<C::GROUP>(decoded);
+            for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
+                Part m = L::steps(betas[first + i], lane, decoded[i].spare);
+                std::int32_t* to = panel + (first + i) * 2 * ROWS + lane;
+                store(to, integers<L>(decoded[i].low, m));
+                store(to + ROWS, integers<L>(decoded[i].high, m));
+            }
         }
     }
 }

@@ -20,29 +20,22 @@ void shortLevel(float* x, int n, int half) {
     }
 }
 
-/** The first levels of 16 neighbours at once, within vectors. */
-NQ_INLINE Floats swapSum(Floats v, Lanes mask, Lanes signs) {
-    Floats w = __builtin_shuffle(v, mask);
-    // lanes of the lower half: v + w; of the upper: w - v
-    return (Floats)((Lanes)v ^ signs) + w;
+/** One level among 16 neighbours: entries D apart become their sum and difference. */
+template <int D>
+NQ_INLINE Floats sixteenLevel(Floats v) {
+    const Lanes lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    Lanes upper = (lanes / D) << 31;
+    return (Floats)((Lanes)v ^ upper) + swapped<D>(v);
 }
 
+/** The first four levels, within vectors. */
 void sixteenPoints(float* x, int n) {
-    const Lanes one = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
-    const Lanes two = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};
-    const Lanes four = {4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11};
-    const Lanes eight = {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7};
-    constexpr std::int32_t N = static_cast<std::int32_t>(0x80000000u);
-    const Lanes minusOne = {0, N, 0, N, 0, N, 0, N, 0, N, 0, N, 0, N, 0, N};
-    const Lanes minusTwo = {0, 0, N, N, 0, 0, N, N, 0, 0, N, N, 0, 0, N, N};
-    const Lanes minusFour = {0, 0, 0, 0, N, N, N, N, 0, 0, 0, 0, N, N, N, N};
-    const Lanes minusEight = {0, 0, 0, 0, 0, 0, 0, 0, N, N, N, N, N, N, N, N};
     for (int i = 0; i < n; i += 16) {
         Floats v = loadFloats(x + i);
-        v = swapSum(v, one, minusOne);
-        v = swapSum(v, two, minusTwo);
-        v = swapSum(v, four, minusFour);
-        v = swapSum(v, eight, minusEight);
+        v = sixteenLevel<1>(v);
+        v = sixteenLevel<2>(v);
+        v = sixteenLevel<4>(v);
+        v = sixteenLevel<8>(v);
         storeFloats(x + i, v);
     }
 }

@@ -170,6 +170,26 @@ public class CompareTest {
     }
 
     @Test
+    public void timesAreAddedToRowsThatLackThem() throws Exception {
+        String results = folder.resolve("d.json").toString();
+        String calibration = folder.resolve("text.txt").toString();
+        String[] arguments = {"--json", "--results", results, "--calibration", calibration};
+        String[] without = Arrays.copyOf(arguments, arguments.length + 1);
+        without[arguments.length] = "--no-times";
+        String method = "w3,code=e8,rounding=ldlq";
+        JsonObject first = finish(start(1, method, without)).get(1).getAsJsonObject();
+        Assert.assertEquals(first.get("method").getAsString(), method);
+        Assert.assertTrue(first.get("calibration").getAsString().startsWith("text.txt (CRC-32 "));
+        JsonObject second = finish(start(1, method, arguments)).get(1).getAsJsonObject();
+        Assert.assertEquals(second.get("scoringSeconds"), first.get("scoringSeconds"));
+        for (String key :
+                List.of("quantizationSeconds", "stepTokensPerSecond", "peakResidentBytes")) {
+            Assert.assertFalse(first.has(key), key);
+            Assert.assertTrue(second.get(key).getAsDouble() > 0, key);
+        }
+    }
+
+    @Test
     public void resultsOfAnotherComparisonAreNotMixedIn() throws Exception {
         Path results = folder.resolve("c.json");
         Assert.assertEquals(

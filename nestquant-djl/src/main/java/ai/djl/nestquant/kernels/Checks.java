@@ -69,6 +69,13 @@ final class Checks {
         return columns;
     }
 
+    /** Memory to write. */
+    static void direct(ByteBuffer memory) {
+        if (!memory.isDirect()) {
+            throw new IllegalArgumentException("need a direct buffer, got " + memory);
+        }
+    }
+
     /** Memory to read; returns its number of 64-bit words. */
     static int words(ByteBuffer memory) {
         if (!memory.isDirect() || memory.capacity() % Long.BYTES != 0) {

@@ -148,4 +148,14 @@ public interface Kernels {
      * @throws IllegalArgumentException if the buffer is not direct or holds a part of a word
      */
     long sumWords(ByteBuffer memory);
+
+    /**
+     * Fills memory that nothing has been written to with zeros, on large pages where the system has
+     * them: all weights are read for every token, and looking up small pages would cost a tenth of
+     * the speed of reading.
+     *
+     * @param memory direct; its bytes from 0 to its capacity are written
+     * @throws IllegalArgumentException if the buffer is not direct
+     */
+    void clear(ByteBuffer memory);
 }

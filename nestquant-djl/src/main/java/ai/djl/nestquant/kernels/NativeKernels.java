@@ -298,6 +298,17 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         }
     }
 
+    @Override
+    public void clear(ByteBuffer memory) {
+        Checks.direct(memory);
+        try {
+            clear(context.handle(), address(memory), memory.capacity());
+        } finally {
+            Reference.reachabilityFence(memory);
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** Returns 1 + 2 + … + parts, each added by whichever thread takes it: for tests. */
     long sumOfParts(int parts) {
         try {
@@ -375,6 +386,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     private static native long sumOfParts(long context, int parts);
 
     private static native long sumWords(long context, long memory, int words);
+
+    private static native void clear(long context, long memory, int bytes);
 
     private static native void setPowers(float[] powers);
 

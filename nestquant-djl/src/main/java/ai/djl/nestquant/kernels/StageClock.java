@@ -210,6 +210,11 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void clear(ByteBuffer memory) {
+            plain.clear(memory);
+        }
+
+        @Override
         public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
             enter(Stage.ENCODING);
             try {

@@ -100,7 +100,8 @@ final class CalibrationPass implements AutoCloseable {
         if (!calibrates) {
             return transformer.transform(name, layer);
         }
-        if (quantization.cacheBits() > 0 && layer.attention instanceof RotaryAttention attention) {
+        if (layer.attention instanceof RotaryAttention attention
+                && quantization.codesCache(attention.layer)) {
             NestQuantAttention.foldValues(attention, quantization.code());
         }
         try (InputHessians hessians = new InputHessians(quantization, manager)) {

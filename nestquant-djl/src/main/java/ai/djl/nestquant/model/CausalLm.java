@@ -12,10 +12,12 @@ import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.stream.IntStream;
 
 /**
  * A decoder language model: embedding, decoder layers, final norm and output head.
@@ -122,9 +124,14 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     /** Makes an empty cache for the layers of a model that is not complete yet. */
     static KvCache newCache(
             QuantizationConfig quantization, ModelConfig config, NDManager manager, int maxTokens) {
-        return quantization.packsCache()
+        if (!quantization.packsCache()) {
+            return new FloatKvCache(manager, config.layers(), maxTokens);
+        }
+        BitSet coded = new BitSet();
+        IntStream.range(0, config.layers()).filter(quantization::codesCache).forEach(coded::set);
+        return coded.cardinality() == config.layers()
                 ? new NestQuantKvCache(manager, config.layers(), maxTokens)
-                : new FloatKvCache(manager, config.layers(), maxTokens);
+                : new MixedKvCache(manager, coded, config.layers(), maxTokens);
     }
 
     /**
@@ -134,11 +141,14 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @return bytes per token of one sequence
      */
     public double cacheBytesPerToken() {
-        double vector =
-                quantization.packsCache()
-                        ? NestQuantKvCache.bytesPerVector(config.headSize())
-                        : FloatKvCache.bytesPerVector(config.headSize());
-        return 2.0 * config.layers() * config.kvHeads() * vector;
+        double bytes = 0;
+        for (int layer = 0; layer < config.layers(); layer++) {
+            bytes +=
+                    quantization.packsCache() && quantization.codesCache(layer)
+                            ? NestQuantKvCache.bytesPerVector(config.headSize())
+                            : FloatKvCache.bytesPerVector(config.headSize());
+        }
+        return 2.0 * config.kvHeads() * bytes;
     }
 
     /**

@@ -14,10 +14,14 @@ import java.util.function.IntConsumer;
 /** A quantised model while a comparison measures it. Not safe for concurrent use. */
 final class Candidate implements AutoCloseable {
 
+    private static final Map<String, ?> GENERATION =
+            Map.of("maxNewTokens", 32, "temperature", 0, "ignoreEos", true);
+
     private final LanguageModel model;
     private final QuantizationConfig quantization;
     private final double loadSeconds;
     private final List<CodedLayer> layers;
+    private Double quantizationSeconds;
     private GenerationReport generation;
 
     private Candidate(LanguageModel model, QuantizationConfig quantization, double loadSeconds) {
@@ -27,11 +31,12 @@ final class Candidate implements AutoCloseable {
         layers = model.codedLayers();
     }
 
-    static Candidate load(Path directory, QuantizationConfig quantization, Map<String, ?> arguments)
+    /** Loads and quantises a model for a text, or for the one that ships if that is null. */
+    static Candidate load(Path directory, QuantizationConfig quantization, Path calibration)
             throws IOException, MalformedModelException {
         ProcessMemory.resetPeak();
         long start = System.nanoTime();
-        LanguageModel model = LanguageModel.open(directory, quantization, arguments);
+        LanguageModel model = LanguageModel.open(directory, quantization, calibration, GENERATION);
         return new Candidate(model, quantization, (System.nanoTime() - start) / 1e9);
     }
 
@@ -44,8 +49,9 @@ final class Candidate implements AutoCloseable {
                 || quantization.cacheBits() > 0 && quantization.code().simulated();
     }
 
-    /** Measures speed and memory, unless they would be those of a simulation. */
-    void generate(String prompt) throws TranslateException {
+    /** Measures times, but speed and memory only where they are not those of a simulation. */
+    void measure(String prompt) throws TranslateException {
+        quantizationSeconds = loadSeconds;
         if (!simulated()) {
             model.generate(prompt, piece -> {}); // lets the compiler warm up
             generation = model.generate(prompt, piece -> {});
@@ -67,11 +73,33 @@ final class Candidate implements AutoCloseable {
         return model.score(windows, 1, recording, cache::get, onWindow);
     }
 
-    ComparisonRow row(PerplexityReport report) {
+    /** Returns the speed of reading a prompt, or null where it was not measured. */
+    Double prefillTokensPerSecond() {
+        return generation == null ? null : (Double) generation.prefillTokensPerSecond();
+    }
+
+    /** Returns the speed of generating, or null. */
+    Double stepTokensPerSecond() {
+        return generation == null ? null : (Double) generation.stepTokensPerSecond();
+    }
+
+    /** Returns the most memory that the process held, or null. */
+    Long peakResidentBytes() {
+        return generation == null || generation.peakResidentBytes() < 0
+                ? null
+                : (Long) generation.peakResidentBytes();
+    }
+
+    /** Returns the time that loading and quantising took, or null. */
+    Double quantizationSeconds() {
+        return quantizationSeconds;
+    }
+
+    ComparisonRow row(PerplexityReport report, String calibration) {
         PairedReport paired = report.paired();
-        boolean slow = generation == null;
         return new ComparisonRow(
                 quantization.toString(),
+                calibration,
                 ComparisonRow.regime(quantization),
                 simulated(),
                 bitsPerWeight(),
@@ -87,14 +115,12 @@ final class Candidate implements AutoCloseable {
                 report.top1Agreement(),
                 null,
                 null,
-                slow ? null : (Double) generation.prefillTokensPerSecond(),
-                slow ? null : (Double) generation.stepTokensPerSecond(),
-                slow || generation.peakResidentBytes() < 0
-                        ? null
-                        : (Long) generation.peakResidentBytes(),
-                loadSeconds,
+                prefillTokensPerSecond(),
+                stepTokensPerSecond(),
+                peakResidentBytes(),
+                quantizationSeconds(),
                 report.seconds(),
-                slow ? "simulated" : generation.kernels(),
+                simulated() ? "simulated" : model.kernels(),
                 layers);
     }
 

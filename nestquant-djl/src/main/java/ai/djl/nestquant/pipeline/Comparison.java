@@ -6,11 +6,12 @@ import ai.djl.nestquant.engine.Tokenizers;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.translate.TranslateException;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.function.IntConsumer;
+import java.util.zip.CRC32;
 
 /**
  * Quantises a model by one method after another and measures each against the float model on the
@@ -24,15 +25,15 @@ public final class Comparison {
 
     private static final int PROMPT_CHARACTERS = 400;
 
-    private static final Map<String, ?> GENERATION =
-            Map.of("maxNewTokens", 32, "temperature", 0, "ignoreEos", true);
-
     private final Path model;
     private final String prompt;
     private final TokenWindows windows;
     private final ComparisonFile file;
     private final Path folder;
     private final ComparisonSettings settings;
+    private Path calibration;
+    private String calibrationName;
+    private boolean times = true;
 
     /**
      * Prepares a comparison.
@@ -60,6 +61,36 @@ public final class Comparison {
     }
 
     /**
+     * Sets the text that methods are calibrated for, as far as they need one.
+     *
+     * @param text a text file, UTF-8; null for the text that ships with the library
+     * @return this comparison
+     * @throws IOException if the file cannot be read
+     */
+    public Comparison optCalibration(Path text) throws IOException {
+        calibration = text;
+        calibrationName = null;
+        if (text != null) {
+            CRC32 crc = new CRC32();
+            crc.update(Files.readAllBytes(text));
+            calibrationName = String.format("%s (CRC-32 %08x)", text.getFileName(), crc.getValue());
+        }
+        return this;
+    }
+
+    /**
+     * Sets whether speed, memory and the time of quantising are measured, which means little on a
+     * busy machine. Rows that lack them get them from a comparison that measures them.
+     *
+     * @param measured true, the default, if they are
+     * @return this comparison
+     */
+    public Comparison optTimes(boolean measured) {
+        times = measured;
+        return this;
+    }
+
+    /**
      * Measures what has not been measured yet.
      *
      * @param methods the methods; the float model comes first whether among them or not
@@ -78,26 +109,78 @@ public final class Comparison {
                 all.add(method);
             }
         }
-        List<QuantizationConfig> missing =
-                all.stream().filter(method -> file.get(method.toString()) == null).toList();
-        if (!missing.isEmpty()) {
+        if (all.stream().anyMatch(method -> finished(method) == null || lacksTimes(method))) {
             measure(all, progress);
         }
-        return new ComparisonReport(
-                settings, all.stream().map(method -> file.get(method.toString())).toList());
+        return new ComparisonReport(settings, all.stream().map(this::finished).toList());
+    }
+
+    /**
+     * Measures what each part of a method costs in each decoder layer.
+     *
+     * @param methods the methods
+     * @param layers the number of decoder layers
+     * @param progress is told of every window of every measurement
+     * @return a cost for each method, layer and part, in this order
+     * @throws IOException if a file cannot be read or written
+     * @throws MalformedModelException if the model is not as it must be
+     * @throws TranslateException if the model cannot generate
+     */
+    public List<LayerCost> perLayer(
+            List<QuantizationConfig> methods, int layers, StudyProgress progress)
+            throws IOException, MalformedModelException, TranslateException {
+        List<QuantizationConfig> probes = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            for (int layer = 0; layer < layers; layer++) {
+                probes.addAll(ComparisonMethods.partsOfLayer(method, layer).values());
+            }
+        }
+        run(probes, progress);
+        List<LayerCost> costs = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            for (int layer = 0; layer < layers; layer++) {
+                double weights = 0;
+                for (var probe : ComparisonMethods.partsOfLayer(method, layer).entrySet()) {
+                    double kl = finished(probe.getValue()).klDivergence();
+                    String part = probe.getKey();
+                    boolean added = part.equals(LayerCost.ACTIVATIONS);
+                    costs.add(
+                            new LayerCost(
+                                    method.toString(), layer, part, added ? kl - weights : kl));
+                    weights = kl;
+                }
+            }
+        }
+        return costs;
+    }
+
+    private ComparisonRow finished(QuantizationConfig method) {
+        return file.get(method.toString(), calibrationOf(method));
+    }
+
+    private String calibrationOf(QuantizationConfig method) {
+        return method.needsText() ? calibrationName : null;
+    }
+
+    private boolean lacksTimes(QuantizationConfig method) {
+        return times && finished(method).quantizationSeconds() == null;
     }
 
     private void measure(List<QuantizationConfig> methods, StudyProgress progress)
             throws IOException, MalformedModelException, TranslateException {
         int total = methods.size() * windows.count();
-        try (LogitsCache cache = fill(done -> progress.measured("none", done, total))) {
-            for (int i = 1; i < methods.size(); i++) {
+        boolean scores = methods.stream().anyMatch(method -> finished(method) == null);
+        try (LogitsCache cache =
+                scores ? fill(done -> progress.measured("none", done, total)) : null) {
+            for (int i = 0; i < methods.size(); i++) {
                 String method = methods.get(i).toString();
                 int before = i * windows.count();
                 progress.measured(method, before, total);
-                if (file.get(method) == null) {
-                    IntConsumer onWindow = done -> progress.measured(method, before + done, total);
+                IntConsumer onWindow = done -> progress.measured(method, before + done, total);
+                if (finished(methods.get(i)) == null) {
                     file.add(row(methods.get(i), cache, onWindow));
+                } else if (lacksTimes(methods.get(i))) {
+                    file.add(timed(methods.get(i)));
                 }
             }
             progress.measured("", total, total);
@@ -108,15 +191,15 @@ public final class Comparison {
     private LogitsCache fill(IntConsumer onWindow)
             throws IOException, MalformedModelException, TranslateException {
         LogitsCache cache = null;
-        try (Candidate candidate = Candidate.load(model, QuantizationConfig.NONE, GENERATION)) {
+        try (Candidate candidate = load(QuantizationConfig.NONE)) {
             cache = new LogitsCache(folder, windows, candidate.vocabularySize());
-            boolean known = file.get(QuantizationConfig.NONE.toString()) != null;
-            if (!known) {
-                candidate.generate(prompt);
+            boolean known = finished(QuantizationConfig.NONE) != null;
+            if (times && !known) {
+                candidate.measure(prompt);
             }
             PerplexityReport report = candidate.record(windows, cache, onWindow);
             if (!known) {
-                file.add(candidate.row(report));
+                file.add(candidate.row(report, null));
             }
             return cache;
         } catch (IOException | MalformedModelException | TranslateException | RuntimeException e) {
@@ -127,11 +210,26 @@ public final class Comparison {
         }
     }
 
+    private Candidate load(QuantizationConfig method) throws IOException, MalformedModelException {
+        return Candidate.load(model, method, calibration);
+    }
+
     private ComparisonRow row(QuantizationConfig method, LogitsCache cache, IntConsumer onWindow)
             throws IOException, MalformedModelException, TranslateException {
-        try (Candidate candidate = Candidate.load(model, method, GENERATION)) {
-            candidate.generate(prompt);
-            return candidate.row(candidate.score(windows, cache, onWindow));
+        try (Candidate candidate = load(method)) {
+            if (times) {
+                candidate.measure(prompt);
+            }
+            PerplexityReport report = candidate.score(windows, cache, onWindow);
+            return candidate.row(report, calibrationOf(method));
+        }
+    }
+
+    private ComparisonRow timed(QuantizationConfig method)
+            throws IOException, MalformedModelException, TranslateException {
+        try (Candidate candidate = load(method)) {
+            candidate.measure(prompt);
+            return finished(method).timed(candidate);
         }
     }
 }

@@ -54,17 +54,21 @@ final class ComparisonFile {
                             + settings
                             + "; delete it or give --results another name");
         }
-        report.rows().forEach(row -> rows.put(row.method(), row));
+        report.rows().forEach(row -> rows.put(key(row.method(), row.calibration()), row));
     }
 
-    /** Returns a finished row, or null. */
-    ComparisonRow get(String method) {
-        return rows.get(method);
+    private static String key(String method, String calibration) {
+        return calibration == null ? method : method + " for " + calibration;
     }
 
-    /** Adds a row and puts it on disk. */
+    /** Returns a finished row of a method calibrated for a text, or null. */
+    ComparisonRow get(String method, String calibration) {
+        return rows.get(key(method, calibration));
+    }
+
+    /** Adds a row, or replaces it, and puts it on disk. */
     void add(ComparisonRow row) throws IOException {
-        rows.put(row.method(), row);
+        rows.put(key(row.method(), row.calibration()), row);
         String json = new ComparisonReport(settings, List.copyOf(rows.values())).toJson();
         Path temporary = file.resolveSibling(file.getFileName() + ".tmp");
         try {

@@ -2,7 +2,9 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.nestquant.model.QuantizationConfig;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Lists of methods to compare, by name or one by one.
@@ -28,13 +30,29 @@ public final class ComparisonMethods {
 
     private static final List<String> QUICK = List.of("", ",code=nestquantm", ",code=int4");
 
+    /** Rounding with feedback; for weights alone it does better without balancing. */
+    private static final List<String> CALIBRATED =
+            List.of(
+                    "w4,rounding=ldlq",
+                    "w4,code=int4,rounding=ldlq",
+                    "w4,balance=off,rounding=ldlq",
+                    "w4,balance=off,code=e8,rounding=ldlq",
+                    "w4,balance=off,code=int4,rounding=ldlq",
+                    "w3,balance=off,rounding=ldlq",
+                    "w4kv4,balance=off,rounding=ldlq",
+                    "w4kv4,balance=off,code=int4,rounding=ldlq",
+                    "w4a4kv4,rounding=ldlq",
+                    "w4a4kv4,rounding=qa-ldlq",
+                    "w4a4kv4,code=int4,rounding=ldlq",
+                    "w4a4kv4,code=int4,rounding=qa-ldlq");
+
     private ComparisonMethods() {}
 
     /**
      * Reads a list.
      *
      * @param text names of lists ({@code default}, {@code weights}, {@code cache}, {@code full},
-     *     {@code quick}) or quantizations, separated by semicolons
+     *     {@code calibrated}, {@code quick}) or quantizations, separated by semicolons
      * @return the methods, each once
      * @throws IllegalArgumentException if a part is neither
      */
@@ -51,28 +69,20 @@ public final class ComparisonMethods {
         return methods;
     }
 
-    /**
-     * Adds to each method the same with one decoder layer's Linear blocks left float, for all
-     * layers: what {@link ComparisonReport#toSensitivityTable} makes its table of.
-     *
-     * @param methods the methods
-     * @param layers the number of decoder layers
-     * @return each method, followed by its variants
-     */
-    public static List<QuantizationConfig> perLayer(List<QuantizationConfig> methods, int layers) {
-        List<QuantizationConfig> all = new ArrayList<>();
-        for (QuantizationConfig method : methods) {
-            all.add(method);
-            for (int layer = 0; layer < layers; layer++) {
-                all.add(QuantizationConfig.parse(method + withoutLayer(layer)));
-            }
+    /** Returns what to measure to know what each part of a method costs in one decoder layer. */
+    static Map<String, QuantizationConfig> partsOfLayer(QuantizationConfig method, int layer) {
+        String name = "model.layers." + layer + ".*";
+        Map<String, QuantizationConfig> parts = new LinkedHashMap<>();
+        if (method.weightBits() > 0) {
+            parts.put(LayerCost.WEIGHTS, method.part(true, false, false, name));
         }
-        return all;
-    }
-
-    /** Returns the part of a quantization that leaves a decoder layer float. */
-    static String withoutLayer(int layer) {
-        return ",exclude=model.layers." + layer + ".*";
+        if (method.activationBits() > 0) {
+            parts.put(LayerCost.ACTIVATIONS, method.part(true, true, false, name));
+        }
+        if (method.cacheBits() > 0) {
+            parts.put(LayerCost.CACHE, method.part(false, false, true, name));
+        }
+        return parts;
     }
 
     private static List<String> named(String name) {
@@ -91,6 +101,7 @@ public final class ComparisonMethods {
             }
             case "cache" -> with("w4kv4", PARTS);
             case "full" -> with("w4a4kv4", PARTS);
+            case "calibrated" -> CALIBRATED;
             case "quick" -> {
                 List<String> quick = new ArrayList<>(with("w4", QUICK));
                 quick.addAll(with("w4kv4", QUICK));

@@ -11,6 +11,8 @@ import java.util.Locale;
  * <p>Immutable and safe for concurrent use.
  *
  * @param method the quantization's text form
+ * @param calibration the text that it was calibrated for, null for the one that ships with the
+ *     library or where none is needed
  * @param regime what is coded: {@code float}, {@code W}, {@code W+KV}, {@code W+A+KV} and so on, A8
  *     for int8 activations
  * @param simulated true if decoded values are held in floats; bits and bytes are then what they
@@ -29,16 +31,20 @@ import java.util.Locale;
  * @param gapRemoved the share of the gap of rotated int4 in the same regime that this method does
  *     not have, null where there is no such row
  * @param klRemoved the same of the divergence
- * @param prefillTokensPerSecond the speed of reading a prompt of 400 characters
- * @param stepTokensPerSecond the speed of the tokens generated after it
- * @param peakResidentBytes the most memory the process held while it loaded the model and generated
- * @param quantizationSeconds the time to load and quantise the model
+ * @param prefillTokensPerSecond the speed of reading a prompt of 400 characters, null if it was not
+ *     measured
+ * @param stepTokensPerSecond the speed of the tokens generated after it, or null
+ * @param peakResidentBytes the most memory the process held while it loaded the model and
+ *     generated, or null
+ * @param quantizationSeconds the time to load and quantise the model, calibration included; null if
+ *     times were not measured
  * @param scoringSeconds the time to score the windows, both models
  * @param kernels what computes products with the coded weights
  * @param layers the coded Linear blocks
  */
 public record ComparisonRow(
         String method,
+        String calibration,
         String regime,
         boolean simulated,
         double bitsPerWeight,
@@ -57,7 +63,7 @@ public record ComparisonRow(
         Double prefillTokensPerSecond,
         Double stepTokensPerSecond,
         Long peakResidentBytes,
-        double quantizationSeconds,
+        Double quantizationSeconds,
         double scoringSeconds,
         String kernels,
         List<CodedLayer> layers) {
@@ -102,6 +108,7 @@ public record ComparisonRow(
         boolean none = baseline == null || baseline.klDivergence <= 0;
         return new ComparisonRow(
                 method,
+                calibration,
                 regime,
                 simulated,
                 bitsPerWeight,
@@ -121,6 +128,35 @@ public record ComparisonRow(
                 stepTokensPerSecond,
                 peakResidentBytes,
                 quantizationSeconds,
+                scoringSeconds,
+                kernels,
+                layers);
+    }
+
+    /** Returns the row with the times of a candidate in place of its own. */
+    ComparisonRow timed(Candidate candidate) {
+        return new ComparisonRow(
+                method,
+                calibration,
+                regime,
+                simulated,
+                bitsPerWeight,
+                bitsPerCacheEntry,
+                weightBytes,
+                perplexity,
+                gap,
+                gapLow,
+                gapHigh,
+                klDivergence,
+                klLow,
+                klHigh,
+                top1Agreement,
+                gapRemoved,
+                klRemoved,
+                candidate.prefillTokensPerSecond(),
+                candidate.stepTokensPerSecond(),
+                candidate.peakResidentBytes(),
+                candidate.quantizationSeconds(),
                 scoringSeconds,
                 kernels,
                 layers);

@@ -128,7 +128,8 @@ public final class LanguageModel implements AutoCloseable {
                 Math.round(tokenBytes * context));
     }
 
-    private String kernels() {
+    /** Returns what computes the model's products with coded weights. */
+    String kernels() {
         return kernels(block);
     }
 

@@ -8,7 +8,6 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -41,9 +40,14 @@ public class ComparisonTest {
     }
 
     private static ComparisonRow row(String method, double gap, double kl) {
+        return row(method, null, gap, kl);
+    }
+
+    private static ComparisonRow row(String method, String calibration, double gap, double kl) {
         QuantizationConfig config = QuantizationConfig.parse(method);
         return new ComparisonRow(
                 config.toString(),
+                calibration,
                 ComparisonRow.regime(config),
                 config.code().simulated(),
                 4.25,
@@ -62,7 +66,7 @@ public class ComparisonTest {
                 null,
                 12.5,
                 null,
-                1,
+                null,
                 2,
                 "portable",
                 List.of(new CodedLayer("layer0/q_proj", 64, 4.25, 0.004, false)));
@@ -114,7 +118,8 @@ public class ComparisonTest {
         Assert.assertEquals(ComparisonReport.ofJson(report.toJson()), report);
         String csv = report.toFullTable().toCsv();
         Assert.assertEquals(csv.lines().count(), 3);
-        Assert.assertTrue(csv.lines().toList().get(2).startsWith("w4,W,false,4.25,32.0,100,11.0,"));
+        Assert.assertTrue(
+                csv.lines().toList().get(2).startsWith("w4,,W,false,4.25,32.0,100,11.0,"));
         Assert.assertTrue(report.toTable().toMarkdown().startsWith("| method | regime |"));
     }
 
@@ -144,19 +149,24 @@ public class ComparisonTest {
     }
 
     @Test
-    public void aLayersCostIsWhatGoesAwayWithIt() {
-        List<QuantizationConfig> methods =
-                ComparisonMethods.perLayer(ComparisonMethods.parse("w4;w4a4"), 2);
-        Assert.assertEquals(methods.size(), 6);
-        Assert.assertEquals(methods.get(2).toString(), "w4,exclude=model.layers.1.*");
-        double[] divergences = {0.5, 0.375, 0.25, 0.875, 0.625, 0.5};
-        List<ComparisonRow> rows = new ArrayList<>(List.of(row("none", 0, 0)));
-        for (int i = 0; i < divergences.length; i++) {
-            rows.add(row(methods.get(i).toString(), 1, divergences[i]));
-        }
+    public void layersCostWhatTheirPartsDoAlone() {
+        QuantizationConfig method = QuantizationConfig.parse("w4a4kv4,rounding=ldlq");
         Assert.assertEquals(
-                new ComparisonReport(SETTINGS, rows).toSensitivityTable().toCsv(),
-                "layer,KL of w4,KL of w4a4\n0,0.125,0.25\n1,0.25,0.375\n");
+                ComparisonMethods.partsOfLayer(method, 1).toString(),
+                "{W=w4,rounding=ldlq,only=model.layers.1.*,"
+                        + " A=w4a4,rounding=ldlq,only=model.layers.1.*,"
+                        + " KV=kv4,only=model.layers.1.*}");
+        List<LayerCost> costs =
+                List.of(
+                        new LayerCost("w4a8", 0, "W", 0.125),
+                        new LayerCost("w4a8", 0, "A", 0.5),
+                        new LayerCost("w4a8", 1, "W", 0.25),
+                        new LayerCost("w4a8", 1, "A", 0.75));
+        ComparisonReport report = new ComparisonReport(SETTINGS, List.of(row("none", 0, 0)), costs);
+        Assert.assertEquals(
+                report.toSensitivityTable().toCsv(),
+                "layer,W of w4a8,A of w4a8\n0,0.12500,0.50000\n1,0.25000,0.75000\n"
+                        + "sum,0.37500,1.25000\n");
     }
 
     @Test
@@ -171,12 +181,16 @@ public class ComparisonTest {
     public void fileKeepsRowsAndRefusesOthers() throws IOException {
         Path path = folder.resolve("results.json");
         ComparisonFile file = new ComparisonFile(path, SETTINGS);
-        Assert.assertNull(file.get("w4"));
+        Assert.assertNull(file.get("w4", null));
         file.add(row("w4", 1, 0.1));
+        file.add(row("w4", "text.txt", 2, 0.2));
+        file.add(row("w3", 2, 0.4));
         file.add(row("w3", 2, 0.3));
         ComparisonFile again = new ComparisonFile(path, SETTINGS);
-        Assert.assertEquals(again.get("w4"), row("w4", 1, 0.1));
-        Assert.assertEquals(again.get("w3"), row("w3", 2, 0.3));
+        Assert.assertEquals(again.get("w4", null), row("w4", 1, 0.1));
+        Assert.assertEquals(again.get("w4", "text.txt"), row("w4", "text.txt", 2, 0.2));
+        Assert.assertNull(again.get("w4", "other.txt"));
+        Assert.assertEquals(again.get("w3", null), row("w3", 2, 0.3));
         try (Stream<Path> files = Files.list(folder)) {
             Assert.assertEquals(files.toList(), List.of(path)); // no temporary one is left
         }
@@ -218,6 +232,10 @@ public class ComparisonTest {
         List<QuantizationConfig> all = ComparisonMethods.parse("default");
         Assert.assertEquals(ComparisonMethods.parse("weights;cache;full;quick"), all);
         Assert.assertTrue(all.contains(QuantizationConfig.parse("w4a4kv4,code=int4")));
+        Assert.assertTrue(all.stream().noneMatch(QuantizationConfig::calibrates));
+        Assert.assertTrue(
+                ComparisonMethods.parse("calibrated").stream()
+                        .allMatch(QuantizationConfig::calibrates));
         Assert.assertThrows(
                 IllegalArgumentException.class, () -> ComparisonMethods.parse("w4;nonsense"));
         Assert.assertThrows(IllegalArgumentException.class, () -> ComparisonMethods.parse(""));

@@ -61,6 +61,7 @@ public class MixedPrecisionTest {
         double kl = divergence(method);
         return new ComparisonRow(
                 method,
+                null,
                 "W",
                 false,
                 bits,
@@ -79,7 +80,7 @@ public class MixedPrecisionTest {
                 null,
                 null,
                 null,
-                1,
+                null,
                 1,
                 "portable",
                 layers);
