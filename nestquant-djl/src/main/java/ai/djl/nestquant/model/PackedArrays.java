@@ -83,6 +83,13 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
+    public void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix.columns()];
+        matrix.decodeRow(row, integers);
+        CodedArrays.scale(integers, matrix.rowScale(row), out);
+    }
+
+    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }
