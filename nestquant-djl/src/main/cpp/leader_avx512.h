@@ -124,6 +124,23 @@ NQ_INLINE std::int32_t correction(const std::int8_t* x) {
     return -L::OFFSET * sum;
 }
 
+/** The correction of every block. */
+template <typename L>
+NQ_INLINE void correct(const std::int8_t* x, int blocks, std::int32_t* corrections) {
+    int b = 0;
+    for (; b + 8 <= blocks; b += 8) {
+        __m512i shifted = _mm512_xor_si512((__m512i)load(x + 8 * b), _mm512_set1_epi8(-128));
+        __m512i sums = _mm512_sad_epu8(shifted, _mm512_setzero_si512());
+        __m512i products = _mm512_mullo_epi32(
+            _mm512_sub_epi32(_mm512_set1_epi32(8 * 128), sums), _mm512_set1_epi32(L::OFFSET));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(corrections + b), _mm512_cvtepi64_epi32(products));
+    }
+    for (; b < blocks; b++) {
+        corrections[b] = correction<L>(x + 8 * b);
+    }
+}
+
 /** Adds a block's products with eight bytes, times the ladder steps m. */
 template <typename L>
 NQ_INLINE Lanes addBlock(Lanes sum, const Block& block, Lanes m, std::int32_t correction,

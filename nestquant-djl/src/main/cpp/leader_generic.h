@@ -179,6 +179,14 @@ NQ_INLINE std::int32_t correction(const std::int8_t* x) {
         static_cast<std::uint32_t>(-L::OFFSET * second) << 16);
 }
 
+/** The correction of every block. */
+template <typename L>
+NQ_INLINE void correct(const std::int8_t* x, int blocks, std::int32_t* corrections) {
+    for (int b = 0; b < blocks; b++) {
+        corrections[b] = correction<L>(x + 8 * b);
+    }
+}
+
 /** Adds a block's products with eight bytes, times the ladder steps m. */
 template <typename L>
 NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t correction,

@@ -7,6 +7,7 @@ import ai.djl.nestquant.pipeline.ComparisonMethods;
 import ai.djl.nestquant.pipeline.ComparisonPage;
 import ai.djl.nestquant.pipeline.ComparisonReport;
 import ai.djl.nestquant.pipeline.MixedPrecision;
+import ai.djl.nestquant.pipeline.StudyProgress;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -102,9 +103,10 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     @Option(
             names = "--per-layer",
             description =
-                    "also measure every method with one decoder layer's Linear blocks left float, for"
-                            + " all layers, and print what each layer costs; with \"w4;w4a4\" the second"
-                            + " column minus the first is what the layer's activations cost")
+                    "also measure every method in one decoder layer alone, for all layers, and print"
+                            + " what its weights, activations and cache cost; takes up to three"
+                            + " measurements a layer and method (default of --methods with this:"
+                            + " w4a4kv4)")
     private boolean perLayer;
 
     @Option(
@@ -142,6 +144,9 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     }
 
     private String defaultList() {
+        if (perLayer) {
+            return "w4a4kv4";
+        }
         return calibration == null ? "default" : "default;calibrated";
     }
 
@@ -161,15 +166,13 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                             "--context is %d, but the model has %d positions",
                             context, config.maxPositions()));
         }
-        if (perLayer) {
-            methods = ComparisonMethods.perLayer(methods, config.layers());
-        }
         Comparison comparison =
                 new Comparison(directory(), content, context, windows, results)
                         .optCalibration(calibration)
                         .optTimes(!noTimes);
         if (mix != null) {
-            ComparisonReport probes = run(comparison, MixedPrecision.probes(config.layers()));
+            ComparisonReport probes =
+                    withProgress(p -> comparison.run(MixedPrecision.probes(config.layers()), p));
             try {
                 mixed = MixedPrecision.allocate(probes, config.layers(), mix);
             } catch (IllegalArgumentException e) {
@@ -177,7 +180,12 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
             }
             methods = Stream.concat(methods.stream(), Stream.of(mixed)).toList();
         }
-        ComparisonReport report = run(comparison, methods);
+        ComparisonReport report = withProgress(p -> comparison.run(methods, p));
+        if (perLayer) {
+            report =
+                    report.withLayerCosts(
+                            withProgress(p -> comparison.perLayer(methods, config.layers(), p)));
+        }
         write(csv, report.toFullTable().toCsv());
         if (markdown != null) {
             ComparisonPage.writeMarkdown(report, markdown);
@@ -188,11 +196,15 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
         return report;
     }
 
-    private ComparisonReport run(Comparison comparison, List<QuantizationConfig> which)
-            throws Exception {
+    /** A part of the comparison that tells how far it has got. */
+    private interface Measurement<T> {
+
+        T run(StudyProgress progress) throws Exception;
+    }
+
+    private <T> T withProgress(Measurement<T> measurement) throws Exception {
         try (ProgressBar bar = progressBar("windows", 0)) {
-            return comparison.run(
-                    which,
+            return measurement.run(
                     (method, done, total) -> {
                         bar.maxHint(total);
                         bar.setExtraMessage(method);

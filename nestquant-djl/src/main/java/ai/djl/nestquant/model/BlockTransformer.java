@@ -49,7 +49,7 @@ public final class BlockTransformer {
         if (block instanceof Linear linear) {
             return config.quantizes(name) ? replace(name, linear, hessians) : block;
         }
-        if (block instanceof RotaryAttention attention && config.cacheBits() > 0) {
+        if (block instanceof RotaryAttention attention && config.codesCache(attention.layer)) {
             return NestQuantAttention.replace(
                     attention,
                     config.code(),

@@ -100,13 +100,14 @@ final class CalibrationPass implements AutoCloseable {
         if (!calibrates) {
             return transformer.transform(name, layer);
         }
-        if (quantization.cacheBits() > 0 && layer.attention instanceof RotaryAttention attention) {
+        if (layer.attention instanceof RotaryAttention attention
+                && quantization.codesCache(attention.layer)) {
             NestQuantAttention.foldValues(attention, quantization.code());
         }
         try (InputHessians hessians = new InputHessians(quantization, manager)) {
             run(layer, hessians, hidden.length, false);
             Block coded = transformer.transform(name, layer, hessians);
-            advance(coded);
+            passCoded(coded);
             return coded;
         }
     }
@@ -134,7 +135,7 @@ final class CalibrationPass implements AutoCloseable {
     /**
      * Runs all windows through a coded layer, with coded keys and values where the model has them.
      */
-    private void advance(Block coded) {
+    void passCoded(Block coded) {
         for (int i = 0; i < hidden.length; i++) {
             try (NDManager scope = manager.newSubManager();
                     KvCache cache = CausalLm.newCache(quantization, config, scope, tokens)) {

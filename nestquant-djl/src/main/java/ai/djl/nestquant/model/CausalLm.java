@@ -11,11 +11,14 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.stream.IntStream;
 
 /**
  * A decoder language model: embedding, decoder layers, final norm and output head.
@@ -35,6 +38,10 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     private final RotaryEmbedding rotary;
     private final Vocabulary embedding;
     private final List<Block> layers;
+
+    /** The layers that run in one call; if those are all, a pass is one call. */
+    private final List<FusedLayer> fused = new ArrayList<>();
+
     private final Block norm;
     private final Block head;
 
@@ -81,6 +88,9 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
         this.embedding = addChildBlock("embed_tokens", embedding);
         for (int i = 0; i < layers.size(); i++) {
             addChildBlock("layer" + i, layers.get(i));
+            if (layers.get(i) instanceof DecoderLayer layer && layer.fused() != null) {
+                fused.add(layer.fused());
+            }
         }
         addChildBlock("norm", norm);
         if (head != null) {
@@ -122,9 +132,14 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     /** Makes an empty cache for the layers of a model that is not complete yet. */
     static KvCache newCache(
             QuantizationConfig quantization, ModelConfig config, NDManager manager, int maxTokens) {
-        return quantization.packsCache()
+        if (!quantization.packsCache()) {
+            return new FloatKvCache(manager, config.layers(), maxTokens);
+        }
+        BitSet coded = new BitSet();
+        IntStream.range(0, config.layers()).filter(quantization::codesCache).forEach(coded::set);
+        return coded.cardinality() == config.layers()
                 ? new NestQuantKvCache(manager, config.layers(), maxTokens)
-                : new FloatKvCache(manager, config.layers(), maxTokens);
+                : new MixedKvCache(manager, coded, config.layers(), maxTokens);
     }
 
     /**
@@ -134,11 +149,14 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @return bytes per token of one sequence
      */
     public double cacheBytesPerToken() {
-        double vector =
-                quantization.packsCache()
-                        ? NestQuantKvCache.bytesPerVector(config.headSize())
-                        : FloatKvCache.bytesPerVector(config.headSize());
-        return 2.0 * config.layers() * config.kvHeads() * vector;
+        double bytes = 0;
+        for (int layer = 0; layer < config.layers(); layer++) {
+            bytes +=
+                    quantization.packsCache() && quantization.codesCache(layer)
+                            ? NestQuantKvCache.bytesPerVector(config.headSize())
+                            : FloatKvCache.bytesPerVector(config.headSize());
+        }
+        return 2.0 * config.kvHeads() * bytes;
     }
 
     /**
@@ -256,11 +274,16 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             scope.tempAttachAll(ids);
             Pass pass = new Pass(scope, rotary, cache, tokens, attentionMask);
             PairList<String, Object> params = pass.asParams();
-            NDArray h = embedding.embed(store, ids);
-            for (Block layer : layers) {
-                NDArray next = Blocks.apply(layer, store, h, params);
-                h.close();
-                h = next;
+            NDArray x = embedding.embed(store, ids);
+            NDArray h = x;
+            if (fused.size() == layers.size() && fused.stream().allMatch(l -> l.takes(pass, x))) {
+                h = FusedLayer.run(fused, pass, x);
+            } else {
+                for (Block layer : layers) {
+                    NDArray next = Blocks.apply(layer, store, h, params);
+                    h.close();
+                    h = next;
+                }
             }
             if (cache != null) {
                 cache.advance(tokens);

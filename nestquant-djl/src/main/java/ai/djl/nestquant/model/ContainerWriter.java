@@ -29,8 +29,9 @@ import java.util.stream.IntStream;
  * and not in memory, and an interrupted run goes on where it stopped.
  *
  * <p>Parts are the embedding, each decoder layer, and the final norm with the head. When a run goes
- * on, the calibration text passes again through the layers that are finished; the result is the
- * same to the bit. Not safe for concurrent use.
+ * on, the calibration text passes again through the layers that are finished, as floats or, for
+ * rounding with feedback, as they have been written; the result is the same to the bit. Not safe
+ * for concurrent use.
  */
 public final class ContainerWriter {
 
@@ -174,11 +175,19 @@ public final class ContainerWriter {
                     if (!builder.has(part)) {
                         put(part, coder, scope);
                     } else if (part > 0 && part <= config.layers()) {
-                        coder.pass(part - 1, scope);
+                        pass(part, coder);
                     }
                 }
                 progress.at(part + 1, parts, weights);
             }
+        }
+    }
+
+    /** Lets the calibration text pass a finished part. */
+    private void pass(int part, LayerCoder coder) throws IOException, MalformedModelException {
+        try (Checkpoint finished = builder.read(part);
+                NDManager scope = manager.newSubManager()) {
+            coder.pass(part - 1, new PackedReader(config, finished, quantization), scope);
         }
     }
 

@@ -46,7 +46,7 @@ public abstract class KvCache implements AutoCloseable {
     public abstract long bytes();
 
     /** Forgets all tokens; the memory stays allocated for the next sequence. */
-    public final void reset() {
+    public void reset() {
         length = 0;
     }
 
@@ -96,7 +96,7 @@ public abstract class KvCache implements AutoCloseable {
     abstract LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size);
 
     /** Counts tokens as held once every layer has appended them. */
-    final void advance(int tokens) {
+    void advance(int tokens) {
         length += tokens;
     }
 

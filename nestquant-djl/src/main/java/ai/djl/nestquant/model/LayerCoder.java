@@ -65,10 +65,16 @@ final class LayerCoder implements AutoCloseable {
                 : calibration.transform(name, layer, transformer);
     }
 
-    /** Lets the calibration text pass a layer that has been coded before, and leaves it alone. */
-    void pass(int index, NDManager scope) throws MalformedModelException {
+    /**
+     * Lets the calibration text pass a layer that has been coded before.
+     *
+     * @param index the layer, from 0
+     * @param coded reads it
+     * @param scope owns what is read meanwhile
+     */
+    void pass(int index, LayerReader coded, NDManager scope) throws MalformedModelException {
         if (quantization.calibrates()) {
-            layer(index, scope); // the next layer reads what the codes give, so they are made again
+            calibration.passCoded(coded.layer(index, scope));
         } else if (calibration != null) {
             calibration.pass(reader.layer(index, scope));
         }

@@ -40,6 +40,11 @@ class LayerReader {
         return "model.layers." + index;
     }
 
+    /** Returns the name of a decoder layer's attention block. */
+    static String attentionName(int index) {
+        return layerName(index) + ".self_attn";
+    }
+
     /** Reads the embedding or the head, {@code [vocabulary][hidden]}. */
     NDArray vocabulary(String name, NDManager manager) throws MalformedModelException {
         return tensor(name + ".weight", manager, config.vocabularySize(), config.hiddenSize());
@@ -81,7 +86,7 @@ class LayerReader {
         String name = layerName(index) + ".";
         return new DecoderLayer(
                 norm(name + "input_layernorm", config.hiddenSize(), manager),
-                attention(index, name + "self_attn.", manager),
+                attention(index, attentionName(index) + ".", manager),
                 norm(name + "post_attention_layernorm", config.hiddenSize(), manager),
                 feedForward(name + "mlp.", manager));
     }

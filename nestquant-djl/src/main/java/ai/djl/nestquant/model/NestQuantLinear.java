@@ -199,11 +199,15 @@ public final class NestQuantLinear extends AbstractBlock {
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
-                    if (factors != null) {
-                        new PackedLdlq(matrix(), factors).encodeTile(tile, rotated, ofTiles[tile]);
+                    if (factors == null) {
+                        codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
                         return;
                     }
-                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
+                    float[] targets = rotated.clone();
+                    factors.toTargets(targets, targets.length / rows.paddedColumns());
+                    codes.encode(tile * PackedMatrix.TILE_ROWS, targets, new DistortionStats());
+                    new PackedLdlq(matrix(), factors)
+                            .encodeTile(tile, rotated, targets, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
             distortion.merge(ofTile);

@@ -88,7 +88,7 @@ final class PackedReader extends LayerReader {
     RotaryAttention attention(int index, String name, NDManager manager)
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
-        return quantization.cacheBits() > 0
+        return quantization.codesCache(index)
                 ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
                 : attention;
     }

@@ -1,11 +1,8 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.nestquant.codec.PackedCode;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -22,8 +19,9 @@ import java.util.regex.Pattern;
  * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
  * Head}; they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME},
  * {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the
- * last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. Immutable and safe for
- * concurrent use.
+ * last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. {@code only=NAME} leaves all
+ * blocks of other names float, and the cache of attention blocks of other names: {@code
+ * w4a4kv4,only=model.layers.3.*} shows what a layer costs. Immutable and safe for concurrent use.
  *
  * @param weightBits 3 or 4 if the weights of Linear blocks are on lattice codes (3.25 or 4.25 bits
  *     each), 8 if they are int8 rows, or 0
@@ -35,6 +33,7 @@ import java.util.regex.Pattern;
  * @param rounding how weights are rounded
  * @param damping what is added to the diagonal of a Hessian, in units of its mean; positive
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
+ * @param only names of the blocks that are coded, all if empty
  * @param widths which blocks have other bits than the rest, in order
  */
 public record QuantizationConfig(
@@ -47,6 +46,7 @@ public record QuantizationConfig(
         Rounding rounding,
         double damping,
         List<String> excluded,
+        List<String> only,
         List<Width> widths) {
 
     /**
@@ -81,7 +81,11 @@ public record QuantizationConfig(
          */
         W4,
         /** Both as floats. */
-        FLOAT
+        FLOAT;
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT);
+        }
     }
 
     /**
@@ -139,34 +143,10 @@ public record QuantizationConfig(
         String key() {
             return name().toLowerCase(Locale.ROOT);
         }
-
-        private static boolean knows(String key) {
-            return Arrays.stream(values()).anyMatch(code -> code.key().equals(key));
-        }
     }
 
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
-
-    private static final String KNOWN =
-            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
-                    + " or w8 in place of w4, each optionally followed by ,balance=off, ,code=e8,"
-                    + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
-                    + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
-                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
-                    + " ,exclude=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
-
-    private static final List<String> ROUNDINGS =
-            Arrays.stream(Rounding.values()).map(Rounding::key).toList();
-
-    private static final double DEFAULT_DAMPING = 0.01;
-
-    private static final List<String> HEADS = List.of("int8", "w4", "float");
-
-    private static final Pattern WIDTH = Pattern.compile("w([348])=(.+)");
-
-    private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
 
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
@@ -194,6 +174,7 @@ public record QuantizationConfig(
             throw new IllegalArgumentException("damping is " + damping + ", but must be positive");
         }
         excluded = List.copyOf(excluded);
+        only = List.copyOf(only);
         widths = List.copyOf(widths);
     }
 
@@ -205,70 +186,7 @@ public record QuantizationConfig(
      * @throws IllegalArgumentException if a part is unknown; the message lists the known ones
      */
     public static QuantizationConfig parse(String text) {
-        String[] parts = text.trim().split("\\s*,\\s*", -1);
-        String preset = parts[0].equals("none") ? "" : parts[0];
-        Matcher bits = PRESET.matcher(preset);
-        if (!bits.matches() || parts[0].isEmpty()) {
-            throw new IllegalArgumentException(
-                    "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
-        }
-        boolean balance = true;
-        Code code = Code.D8;
-        Head head = defaultHead(bits(bits.group(1)));
-        Rounding rounding = Rounding.PLAIN;
-        double damping = DEFAULT_DAMPING;
-        List<String> excluded = new ArrayList<>();
-        List<Width> widths = new ArrayList<>();
-        for (int i = 1; i < parts.length; i++) {
-            Matcher width = WIDTH.matcher(parts[i]);
-            String[] option = parts[i].split("=", 2);
-            if (option.length == 2 && option[0].equals("exclude") && !option[1].isEmpty()) {
-                excluded.add(option[1]);
-            } else if (width.matches()) {
-                widths.add(new Width(bits(width.group(1)), width.group(2)));
-            } else if (parts[i].equals("balance=off") || parts[i].equals("balance=on")) {
-                balance = parts[i].equals("balance=on");
-            } else if (option.length == 2 && option[0].equals("code") && Code.knows(option[1])) {
-                code = Code.valueOf(option[1].toUpperCase(Locale.ROOT));
-            } else if (option.length == 2
-                    && option[0].equals("head")
-                    && HEADS.contains(option[1])) {
-                head = Head.valueOf(option[1].toUpperCase(Locale.ROOT));
-            } else if (option.length == 2
-                    && option[0].equals("rounding")
-                    && ROUNDINGS.contains(option[1])) {
-                rounding = Rounding.values()[ROUNDINGS.indexOf(option[1])];
-            } else if (option.length == 2
-                    && option[0].equals("damping")
-                    && option[1].matches("\\d+(\\.\\d+)?([eE]-?\\d+)?")) {
-                damping = Double.parseDouble(option[1]);
-            } else {
-                throw new IllegalArgumentException(
-                        String.format(
-                                "unknown part \"%s\" in quantization \"%s\"; %s",
-                                parts[i], text, KNOWN));
-            }
-        }
-        return new QuantizationConfig(
-                bits(bits.group(1)),
-                bits(bits.group(2)),
-                bits(bits.group(3)),
-                balance,
-                code,
-                head,
-                rounding,
-                damping,
-                excluded,
-                widths);
-    }
-
-    private static Head defaultHead(int weightBits) {
-        return weightBits > 0 ? Head.INT8 : Head.FLOAT;
-    }
-
-    /** The first number of a group, or 0 where the group is absent. */
-    private static int bits(String group) {
-        return group == null ? 0 : group.replaceFirst("\\D+", "").charAt(0) - '0';
+        return QuantizationText.parse(text);
     }
 
     /**
@@ -299,7 +217,11 @@ public record QuantizationConfig(
     }
 
     private boolean excludes(String name) {
-        return excluded.stream().anyMatch(pattern -> matches(pattern, name));
+        return excluded.stream().anyMatch(pattern -> matches(pattern, name)) || !includes(name);
+    }
+
+    private boolean includes(String name) {
+        return only.isEmpty() || only.stream().anyMatch(pattern -> matches(pattern, name));
     }
 
     /**
@@ -337,7 +259,33 @@ public record QuantizationConfig(
                 rounding,
                 damping,
                 excluded,
+                only,
                 widths);
+    }
+
+    /**
+     * Returns a part of what is coded, in the blocks of one name, with the same code.
+     *
+     * @param weights whether weights are coded, as they are here
+     * @param activations whether their inputs are, which takes weights
+     * @param cache whether keys and values are
+     * @param pattern the name, where {@code *} matches anything
+     * @return the configuration; all else is float
+     */
+    public QuantizationConfig part(
+            boolean weights, boolean activations, boolean cache, String pattern) {
+        return new QuantizationConfig(
+                weights ? weightBits : 0,
+                activations ? activationBits : 0,
+                cache ? cacheBits : 0,
+                !weights || balance,
+                code,
+                weights ? head : Head.FLOAT,
+                weights ? rounding : Rounding.PLAIN,
+                weights ? damping : QuantizationText.DEFAULT_DAMPING,
+                excluded,
+                List.of(pattern),
+                weights ? widths : List.of());
     }
 
     /** Tells whether all coded weights are on one lattice code. */
@@ -372,9 +320,14 @@ public record QuantizationConfig(
                 : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
     }
 
-    /** Tells whether keys and values are held as lattice codes. */
+    /** Tells whether keys and values are held as lattice codes, those of some layers at least. */
     boolean packsCache() {
         return cacheBits > 0 && !code.simulated();
+    }
+
+    /** Tells whether the attention block of a decoder layer codes its keys and values. */
+    boolean codesCache(int layer) {
+        return cacheBits > 0 && includes(LayerReader.attentionName(layer));
     }
 
     private static boolean matches(String pattern, String name) {
@@ -389,34 +342,6 @@ public record QuantizationConfig(
      */
     @Override
     public String toString() {
-        StringBuilder text = new StringBuilder();
-        append(text, "w", weightBits);
-        append(text, "a", activationBits);
-        append(text, "kv", cacheBits);
-        if (text.isEmpty()) {
-            text.append("none");
-        }
-        text.append(balance ? "" : ",balance=off");
-        text.append(code == Code.D8 ? "" : ",code=" + code.key());
-        if (head != defaultHead(weightBits)) {
-            text.append(",head=").append(head.name().toLowerCase(Locale.ROOT));
-        }
-        if (rounding != Rounding.PLAIN) {
-            text.append(",rounding=").append(rounding.key());
-        }
-        if (damping != DEFAULT_DAMPING) {
-            text.append(",damping=").append(damping);
-        }
-        excluded.forEach(name -> text.append(",exclude=").append(name));
-        for (Width width : widths) {
-            text.append(",w").append(width.bits()).append('=').append(width.pattern());
-        }
-        return text.toString();
-    }
-
-    private static void append(StringBuilder text, String part, int bits) {
-        if (bits > 0) {
-            text.append(part).append(bits);
-        }
+        return QuantizationText.of(this);
     }
 }

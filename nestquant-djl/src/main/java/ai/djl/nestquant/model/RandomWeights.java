@@ -141,7 +141,7 @@ public final class RandomWeights extends LayerReader {
     RotaryAttention attention(int index, String name, NDManager manager)
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
-        return quantization.packsCache()
+        return quantization.codesCache(index)
                 ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
                 : attention;
     }

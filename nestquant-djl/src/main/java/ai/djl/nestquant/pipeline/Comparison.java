@@ -115,6 +115,45 @@ public final class Comparison {
         return new ComparisonReport(settings, all.stream().map(this::finished).toList());
     }
 
+    /**
+     * Measures what each part of a method costs in each decoder layer.
+     *
+     * @param methods the methods
+     * @param layers the number of decoder layers
+     * @param progress is told of every window of every measurement
+     * @return a cost for each method, layer and part, in this order
+     * @throws IOException if a file cannot be read or written
+     * @throws MalformedModelException if the model is not as it must be
+     * @throws TranslateException if the model cannot generate
+     */
+    public List<LayerCost> perLayer(
+            List<QuantizationConfig> methods, int layers, StudyProgress progress)
+            throws IOException, MalformedModelException, TranslateException {
+        List<QuantizationConfig> probes = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            for (int layer = 0; layer < layers; layer++) {
+                probes.addAll(ComparisonMethods.partsOfLayer(method, layer).values());
+            }
+        }
+        run(probes, progress);
+        List<LayerCost> costs = new ArrayList<>();
+        for (QuantizationConfig method : methods) {
+            for (int layer = 0; layer < layers; layer++) {
+                double weights = 0;
+                for (var probe : ComparisonMethods.partsOfLayer(method, layer).entrySet()) {
+                    double kl = finished(probe.getValue()).klDivergence();
+                    String part = probe.getKey();
+                    boolean added = part.equals(LayerCost.ACTIVATIONS);
+                    costs.add(
+                            new LayerCost(
+                                    method.toString(), layer, part, added ? kl - weights : kl));
+                    weights = kl;
+                }
+            }
+        }
+        return costs;
+    }
+
     private ComparisonRow finished(QuantizationConfig method) {
         return file.get(method.toString(), calibrationOf(method));
     }

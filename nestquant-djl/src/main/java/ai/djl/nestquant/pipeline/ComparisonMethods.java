@@ -2,7 +2,9 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.nestquant.model.QuantizationConfig;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Lists of methods to compare, by name or one by one.
@@ -67,28 +69,20 @@ public final class ComparisonMethods {
         return methods;
     }
 
-    /**
-     * Adds to each method the same with one decoder layer's Linear blocks left float, for all
-     * layers: what {@link ComparisonReport#toSensitivityTable} makes its table of.
-     *
-     * @param methods the methods
-     * @param layers the number of decoder layers
-     * @return each method, followed by its variants
-     */
-    public static List<QuantizationConfig> perLayer(List<QuantizationConfig> methods, int layers) {
-        List<QuantizationConfig> all = new ArrayList<>();
-        for (QuantizationConfig method : methods) {
-            all.add(method);
-            for (int layer = 0; layer < layers; layer++) {
-                all.add(QuantizationConfig.parse(method + withoutLayer(layer)));
-            }
+    /** Returns what to measure to know what each part of a method costs in one decoder layer. */
+    static Map<String, QuantizationConfig> partsOfLayer(QuantizationConfig method, int layer) {
+        String name = "model.layers." + layer + ".*";
+        Map<String, QuantizationConfig> parts = new LinkedHashMap<>();
+        if (method.weightBits() > 0) {
+            parts.put(LayerCost.WEIGHTS, method.part(true, false, false, name));
         }
-        return all;
-    }
-
-    /** Returns the part of a quantization that leaves a decoder layer float. */
-    static String withoutLayer(int layer) {
-        return ",exclude=model.layers." + layer + ".*";
+        if (method.activationBits() > 0) {
+            parts.put(LayerCost.ACTIVATIONS, method.part(true, true, false, name));
+        }
+        if (method.cacheBits() > 0) {
+            parts.put(LayerCost.CACHE, method.part(false, false, true, name));
+        }
+        return parts;
     }
 
     private static List<String> named(String name) {

@@ -32,12 +32,8 @@ public final class ComparisonPage {
     public static String of(ComparisonReport report) throws IOException {
         ComparisonSettings settings = report.settings();
         StringBuilder plots = new StringBuilder();
-        for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
-            image(plots, "KL and perplexity over bits, " + plot.getKey(), plot.getValue());
-        }
-        byte[] layers = ComparisonPlots.perLayer(report);
-        if (layers != null) {
-            image(plots, "Distortion of the Linear blocks", layers);
+        for (Map.Entry<String, byte[]> plot : ComparisonPlots.all(report).entrySet()) {
+            image(plots, plot.getKey(), plot.getValue());
         }
         return template()
                 .replace("${model}", ReportTable.escaped(settings.model()))
@@ -48,6 +44,7 @@ public final class ComparisonPage {
                 .replace("${calibration}", ReportTable.escaped(calibration(report)))
                 .replace("${table}", report.toTable().toHtml())
                 .replace("${paper}", report.toPaperTable().toHtml())
+                .replace("${layers}", layers(report))
                 .replace("${plots}", plots);
     }
 
@@ -74,14 +71,19 @@ public final class ComparisonPage {
                         calibration(report)));
         text.append(report.toTable().toMarkdown()).append('\n');
         text.append(report.toPaperTable().toMarkdown()).append('\n');
-        for (Map.Entry<String, byte[]> plot : ComparisonPlots.overBits(report).entrySet()) {
-            writeImage(text, "KL and perplexity over bits, " + plot.getKey(), plot, file);
+        if (!report.layerCosts().isEmpty()) {
+            text.append(report.toSensitivityTable().toMarkdown()).append('\n');
         }
-        byte[] layers = ComparisonPlots.perLayer(report);
-        if (layers != null) {
-            writeImage(text, "Distortion of the Linear blocks", Map.entry("layers", layers), file);
+        for (Map.Entry<String, byte[]> plot : ComparisonPlots.all(report).entrySet()) {
+            writeImage(text, plot.getKey(), plot.getValue(), file);
         }
         Files.writeString(file, text);
+    }
+
+    private static String layers(ComparisonReport report) {
+        return report.layerCosts().isEmpty()
+                ? ""
+                : "<h2>KL of one layer alone</h2>\n" + report.toSensitivityTable().toHtml();
     }
 
     private static String calibration(ComparisonReport report) {
@@ -92,12 +94,12 @@ public final class ComparisonPage {
                 .orElse("the text that ships with the library");
     }
 
-    private static void writeImage(
-            StringBuilder text, String title, Map.Entry<String, byte[]> plot, Path file)
+    private static void writeImage(StringBuilder text, String title, byte[] png, Path file)
             throws IOException {
         String base = file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
-        String name = base + '-' + plot.getKey().replace('+', '-') + ".png";
-        Files.write(file.resolveSibling(name), plot.getValue());
+        String what = title.substring(title.lastIndexOf(' ') + 1).replace('+', '-');
+        String name = base + '-' + what + ".png";
+        Files.write(file.resolveSibling(name), png);
         text.append("![").append(title).append("](").append(name).append(")\n\n");
     }
 

@@ -31,8 +31,22 @@ final class ComparisonPlots {
 
     private ComparisonPlots() {}
 
-    /** Returns KL and perplexity over bits, one image for each regime, by regime. */
-    static Map<String, byte[]> overBits(ComparisonReport report) throws IOException {
+    /** Returns all plots by title, whose last word tells them apart. */
+    static Map<String, byte[]> all(ComparisonReport report) throws IOException {
+        Map<String, byte[]> plots = overBits(report);
+        byte[] distortion = perLayer(report);
+        if (distortion != null) {
+            plots.put("Distortion of the Linear blocks, by layers", distortion);
+        }
+        byte[] costs = layerCosts(report);
+        if (costs != null) {
+            plots.put("KL of one layer alone, by costs", costs);
+        }
+        return plots;
+    }
+
+    /** Returns KL and perplexity over bits, one image for each regime. */
+    private static Map<String, byte[]> overBits(ComparisonReport report) throws IOException {
         Map<String, byte[]> plots = new LinkedHashMap<>();
         List<String> regimes =
                 report.rows().stream().map(ComparisonRow::regime).distinct().toList();
@@ -42,7 +56,7 @@ final class ComparisonPlots {
                             .filter(row -> row.regime().equals(regime) && row.klDivergence() > 0)
                             .toList();
             if (!rows.isEmpty()) {
-                plots.put(regime, overBits(regime, rows));
+                plots.put("KL and perplexity over bits, " + regime, overBits(regime, rows));
             }
         }
         return plots;
@@ -67,7 +81,7 @@ final class ComparisonPlots {
     }
 
     /** Returns the distortions of the coded blocks, a line for each method whose weights differ. */
-    static byte[] perLayer(ComparisonReport report) throws IOException {
+    private static byte[] perLayer(ComparisonReport report) throws IOException {
         XYChart chart =
                 chart("Distortion per Linear block", "block, in order", 2 * WIDTH + LEGEND, true);
         chart.getStyler().setYAxisMin(0.0);
@@ -88,6 +102,23 @@ final class ComparisonPlots {
                     double[] blocks = IntStream.range(0, errors.size()).asDoubleStream().toArray();
                     double[] values = errors.stream().mapToDouble(Double::doubleValue).toArray();
                     chart.addSeries(name, blocks, values).setMarker(SeriesMarkers.NONE);
+                });
+        return png(chart);
+    }
+
+    /** Returns what the methods' parts cost layer by layer, or null if that was not measured. */
+    private static byte[] layerCosts(ComparisonReport report) throws IOException {
+        Map<String, List<Double>> parts = report.layerCostsByPart();
+        if (parts.isEmpty()) {
+            return null;
+        }
+        XYChart chart =
+                chart("KL of one layer alone, nats", "decoder layer", 2 * WIDTH + LEGEND, true);
+        parts.forEach(
+                (part, costs) -> {
+                    double[] layers = IntStream.range(0, costs.size()).asDoubleStream().toArray();
+                    double[] values = costs.stream().mapToDouble(Double::doubleValue).toArray();
+                    chart.addSeries(part, layers, values).setMarker(SeriesMarkers.NONE);
                 });
         return png(chart);
     }

@@ -8,7 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Predicate;
 
 /**
  * Methods side by side, what {@link Comparison} found.
@@ -17,8 +16,10 @@ import java.util.function.Predicate;
  *
  * @param settings what all rows have in common
  * @param rows one per method, in the order asked for
+ * @param layerCosts what the methods cost layer by layer, empty if that was not asked
  */
-public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> rows) {
+public record ComparisonReport(
+        ComparisonSettings settings, List<ComparisonRow> rows, List<LayerCost> layerCosts) {
 
     private static final Gson JSON =
             new GsonBuilder().disableHtmlEscaping().setPrettyPrinting().create();
@@ -29,6 +30,22 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
     public ComparisonReport {
         List<ComparisonRow> all = List.copyOf(rows);
         rows = all.stream().map(row -> row.against(baseline(row, all))).toList();
+        layerCosts = layerCosts == null ? List.of() : List.copyOf(layerCosts); // null in JSON
+    }
+
+    /** Constructs a report without costs of layers. */
+    ComparisonReport(ComparisonSettings settings, List<ComparisonRow> rows) {
+        this(settings, rows, List.of());
+    }
+
+    /**
+     * Adds what {@link Comparison#perLayer} found.
+     *
+     * @param costs the costs
+     * @return a report with the same rows
+     */
+    public ComparisonReport withLayerCosts(List<LayerCost> costs) {
+        return new ComparisonReport(settings, rows, costs);
     }
 
     /**
@@ -166,39 +183,38 @@ public record ComparisonReport(ComparisonSettings settings, List<ComparisonRow> 
     }
 
     /**
-     * Returns what each decoder layer's Linear blocks cost: how much of a method's divergence goes
-     * away when they are left float, see {@link ComparisonMethods#perLayer}.
+     * Returns what each part of each method costs in each decoder layer.
      *
-     * @return a line for each layer, a column of nats per token for each method
+     * @return a line for each layer and one for their sum, a column of nats per token for each part
      */
     public ReportTable toSensitivityTable() {
-        Map<String, ComparisonRow> byMethod = new LinkedHashMap<>();
-        rows.forEach(row -> byMethod.put(row.method(), row));
-        List<ComparisonRow> whole =
-                rows.stream().filter(row -> variant(byMethod, row, 0) != null).toList();
+        Map<String, List<Double>> parts = layerCostsByPart();
         List<String> columns = new ArrayList<>(List.of("layer"));
-        whole.forEach(row -> columns.add("KL of " + row.method()));
+        columns.addAll(parts.keySet());
         ReportTable table = new ReportTable(columns.toArray(String[]::new));
-        int layer = 0;
-        while (whole.stream().anyMatch(has(byMethod, layer))) {
+        int layers = parts.values().stream().mapToInt(List::size).max().orElse(0);
+        for (int i = 0; i < layers; i++) {
+            int layer = i;
             List<Object> cells = new ArrayList<>(List.of(layer));
-            for (ComparisonRow row : whole) {
-                ComparisonRow variant = variant(byMethod, row, layer);
-                cells.add(variant == null ? "" : row.klDivergence() - variant.klDivergence());
-            }
+            parts.values().forEach(costs -> cells.add(format("%.5f", costs.get(layer))));
             table.add(cells.toArray());
-            layer++;
         }
+        List<Object> sums = new ArrayList<>(List.of("sum"));
+        for (List<Double> costs : parts.values()) {
+            sums.add(format("%.5f", costs.stream().mapToDouble(Double::doubleValue).sum()));
+        }
+        table.add(sums.toArray());
         return table;
     }
 
-    private static Predicate<ComparisonRow> has(Map<String, ComparisonRow> rows, int layer) {
-        return row -> variant(rows, row, layer) != null;
-    }
-
-    private static ComparisonRow variant(
-            Map<String, ComparisonRow> rows, ComparisonRow whole, int layer) {
-        return rows.get(whole.method() + ComparisonMethods.withoutLayer(layer));
+    /** Returns the divergences of all layers by part and method. */
+    Map<String, List<Double>> layerCostsByPart() {
+        Map<String, List<Double>> parts = new LinkedHashMap<>();
+        for (LayerCost cost : layerCosts) {
+            parts.computeIfAbsent(cost.part() + " of " + cost.method(), part -> new ArrayList<>())
+                    .add(cost.klDivergence());
+        }
+        return parts;
     }
 
     private static String format(String format, double value) {

@@ -83,6 +83,8 @@ public class QuantizedModelTest {
             {"models/stories260K", "w4a4kv4"},
             {"models/demo", "w4a8kv4"},
             {"models/demo", "w4a8kv4,w3=*.up_proj,w8=*.v_proj"},
+            {"models/demo", "w4a4kv4,only=model.layers.1.*"},
+            {"models/demo", "kv4,code=int4,only=*.0.self_attn"},
             {"goldens/dev/llama_bias_sharded", "w8a8"},
             {"goldens/dev/qwen2_tied", "w4a8kv4,code=int4"},
             {"models/demo", "w4a4kv4,code=int4"},
@@ -159,6 +161,20 @@ public class QuantizedModelTest {
                 Assert.assertEquals(layer.bitsPerEntry() > 8, fine, layer.toString());
                 Assert.assertEquals(layer.distortion() < 1e-3, fine, layer.toString());
             }
+        }
+    }
+
+    @Test
+    public void onlyNamedBlocksAreCoded() throws Exception {
+        QuantizationConfig config = QuantizationConfig.parse("w4a4kv4,only=model.layers.1.*");
+        Assert.assertEquals(config.toString(), "w4a4kv4,only=model.layers.1.*");
+        Assert.assertTrue(config.codesCache(1));
+        Assert.assertFalse(config.codesCache(0) || config.codesCache(11));
+        Assert.assertFalse(config.codesEmbedding(true) || config.codesEmbedding(false));
+        try (NDManager manager = newManager()) {
+            List<CodedLayer> coded = CodedLayer.of(load("models/demo", config.toString(), manager));
+            Assert.assertEquals(coded.size(), 7);
+            Assert.assertTrue(coded.stream().allMatch(l -> l.name().startsWith("layer1/")));
         }
     }
 
@@ -287,7 +303,7 @@ public class QuantizedModelTest {
 
     @Test
     public void forkedCacheContinuesOnItsOwn() throws Exception {
-        for (String quantization : new String[] {"none", "kv4"}) {
+        for (String quantization : new String[] {"none", "kv4", "kv4,only=*.1.self_attn"}) {
             try (NDManager manager = newManager()) {
                 CausalLm model = load("models/demo", quantization, manager);
                 try (KvCache cache = model.newCache(manager, 600)) {
@@ -325,13 +341,19 @@ public class QuantizedModelTest {
 
     @Test
     public void aTokensBytesAreThoseThatACacheAllocates() throws Exception {
-        for (String quantization : new String[] {"none", "kv4"}) {
+        for (String quantization : new String[] {"none", "kv4", "kv4,only=*.1.self_attn"}) {
             try (NDManager manager = newManager()) {
                 CausalLm model = load("models/demo", quantization, manager);
                 int tokens = NestQuantKvCache.SEGMENT;
                 try (KvCache cache = model.newCache(manager, tokens)) {
                     logits(model, manager, ids(tokens), cache);
-                    int matrices = quantization.equals("kv4") ? 2 * model.config().layers() : 0;
+                    int layers = model.config().layers();
+                    int matrices =
+                            switch (quantization) {
+                                case "none" -> 0;
+                                case "kv4" -> 2 * layers;
+                                default -> 2;
+                            };
                     double expected = tokens * model.cacheBytesPerToken();
                     Assert.assertEquals(cache.bytes() - 4.0 * matrices, expected, quantization);
                 }

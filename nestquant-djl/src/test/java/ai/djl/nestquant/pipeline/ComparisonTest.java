@@ -8,7 +8,6 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -150,19 +149,24 @@ public class ComparisonTest {
     }
 
     @Test
-    public void aLayersCostIsWhatGoesAwayWithIt() {
-        List<QuantizationConfig> methods =
-                ComparisonMethods.perLayer(ComparisonMethods.parse("w4;w4a4"), 2);
-        Assert.assertEquals(methods.size(), 6);
-        Assert.assertEquals(methods.get(2).toString(), "w4,exclude=model.layers.1.*");
-        double[] divergences = {0.5, 0.375, 0.25, 0.875, 0.625, 0.5};
-        List<ComparisonRow> rows = new ArrayList<>(List.of(row("none", 0, 0)));
-        for (int i = 0; i < divergences.length; i++) {
-            rows.add(row(methods.get(i).toString(), 1, divergences[i]));
-        }
+    public void layersCostWhatTheirPartsDoAlone() {
+        QuantizationConfig method = QuantizationConfig.parse("w4a4kv4,rounding=ldlq");
         Assert.assertEquals(
-                new ComparisonReport(SETTINGS, rows).toSensitivityTable().toCsv(),
-                "layer,KL of w4,KL of w4a4\n0,0.125,0.25\n1,0.25,0.375\n");
+                ComparisonMethods.partsOfLayer(method, 1).toString(),
+                "{W=w4,rounding=ldlq,only=model.layers.1.*,"
+                        + " A=w4a4,rounding=ldlq,only=model.layers.1.*,"
+                        + " KV=kv4,only=model.layers.1.*}");
+        List<LayerCost> costs =
+                List.of(
+                        new LayerCost("w4a8", 0, "W", 0.125),
+                        new LayerCost("w4a8", 0, "A", 0.5),
+                        new LayerCost("w4a8", 1, "W", 0.25),
+                        new LayerCost("w4a8", 1, "A", 0.75));
+        ComparisonReport report = new ComparisonReport(SETTINGS, List.of(row("none", 0, 0)), costs);
+        Assert.assertEquals(
+                report.toSensitivityTable().toCsv(),
+                "layer,W of w4a8,A of w4a8\n0,0.12500,0.50000\n1,0.25000,0.75000\n"
+                        + "sum,0.37500,1.25000\n");
     }
 
     @Test

@@ -1,0 +1,153 @@
+package ai.djl.nestquant.model;
+
+import ai.djl.nestquant.model.QuantizationConfig.Code;
+import ai.djl.nestquant.model.QuantizationConfig.Head;
+import ai.djl.nestquant.model.QuantizationConfig.Rounding;
+import ai.djl.nestquant.model.QuantizationConfig.Width;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Reads and writes the text form of {@link QuantizationConfig}. Not safe for concurrent use. */
+final class QuantizationText {
+
+    static final double DEFAULT_DAMPING = 0.01;
+
+    private static final String KNOWN =
+            "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
+                    + " or w8 in place of w4, each optionally followed by ,balance=off, ,code=e8,"
+                    + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
+                    + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
+                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
+                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
+                    + " ,exclude=NAME, ,only=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
+
+    private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
+    private static final Pattern NUMBER = Pattern.compile("\\d+(\\.\\d+)?([eE]-?\\d+)?");
+
+    private boolean balance = true;
+    private Code code = Code.D8;
+    private Head head;
+    private Rounding rounding = Rounding.PLAIN;
+    private double damping = DEFAULT_DAMPING;
+    private final List<String> excluded = new ArrayList<>();
+    private final List<String> only = new ArrayList<>();
+    private final List<Width> widths = new ArrayList<>();
+
+    private QuantizationText() {}
+
+    /** Reads the text form, see {@link QuantizationConfig#parse}. */
+    static QuantizationConfig parse(String text) {
+        String[] parts = text.trim().split("\\s*,\\s*", -1);
+        Matcher bits = PRESET.matcher(parts[0].equals("none") ? "" : parts[0]);
+        if (!bits.matches() || parts[0].isEmpty()) {
+            throw new IllegalArgumentException(
+                    "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
+        }
+        QuantizationText options = new QuantizationText();
+        options.head = defaultHead(bits(bits.group(1)));
+        for (int i = 1; i < parts.length; i++) {
+            String[] option = parts[i].split("=", 2);
+            if (option.length < 2 || option[1].isEmpty() || !options.take(option[0], option[1])) {
+                throw new IllegalArgumentException(
+                        String.format(
+                                "unknown part \"%s\" in quantization \"%s\"; %s",
+                                parts[i], text, KNOWN));
+            }
+        }
+        return new QuantizationConfig(
+                bits(bits.group(1)),
+                bits(bits.group(2)),
+                bits(bits.group(3)),
+                options.balance,
+                options.code,
+                options.head,
+                options.rounding,
+                options.damping,
+                options.excluded,
+                options.only,
+                options.widths);
+    }
+
+    /** Takes an option, or returns false if its name or its value is unknown. */
+    private boolean take(String name, String value) {
+        switch (name) {
+            case "balance":
+                balance = value.equals("on");
+                return balance || value.equals("off");
+            case "code":
+                code = find(Code.values(), Code::key, value);
+                return code != null;
+            case "head":
+                head = find(Head.values(), Head::key, value);
+                return head != null;
+            case "rounding":
+                rounding = find(Rounding.values(), Rounding::key, value);
+                return rounding != null;
+            case "damping":
+                damping = NUMBER.matcher(value).matches() ? Double.parseDouble(value) : 0;
+                return NUMBER.matcher(value).matches();
+            case "exclude":
+                return excluded.add(value);
+            case "only":
+                return only.add(value);
+            case "w3", "w4", "w8":
+                return widths.add(new Width(bits(name), value));
+            default:
+                return false;
+        }
+    }
+
+    private static <T> T find(T[] values, Function<T, String> key, String text) {
+        return Arrays.stream(values)
+                .filter(value -> key.apply(value).equals(text))
+                .findFirst()
+                .orElse(null);
+    }
+
+    private static Head defaultHead(int weightBits) {
+        return weightBits > 0 ? Head.INT8 : Head.FLOAT;
+    }
+
+    /** The first number of a group, or 0 where the group is absent. */
+    private static int bits(String group) {
+        return group == null ? 0 : group.replaceFirst("\\D+", "").charAt(0) - '0';
+    }
+
+    /** Writes the text form, which {@link #parse} understands. */
+    static String of(QuantizationConfig config) {
+        StringBuilder text = new StringBuilder();
+        append(text, "w", config.weightBits());
+        append(text, "a", config.activationBits());
+        append(text, "kv", config.cacheBits());
+        if (text.isEmpty()) {
+            text.append("none");
+        }
+        text.append(config.balance() ? "" : ",balance=off");
+        text.append(config.code() == Code.D8 ? "" : ",code=" + config.code().key());
+        if (config.head() != defaultHead(config.weightBits())) {
+            text.append(",head=").append(config.head().key());
+        }
+        if (config.rounding() != Rounding.PLAIN) {
+            text.append(",rounding=").append(config.rounding().key());
+        }
+        if (config.damping() != DEFAULT_DAMPING) {
+            text.append(",damping=").append(config.damping());
+        }
+        config.excluded().forEach(name -> text.append(",exclude=").append(name));
+        config.only().forEach(name -> text.append(",only=").append(name));
+        for (Width width : config.widths()) {
+            text.append(",w").append(width.bits()).append('=').append(width.pattern());
+        }
+        return text.toString();
+    }
+
+    private static void append(StringBuilder text, String part, int bits) {
+        if (bits > 0) {
+            text.append(part).append(bits);
+        }
+    }
+}
