@@ -123,56 +123,66 @@ NQ_INLINE void store(float* to, F value) {
     *reinterpret_cast<UnalignedF*>(to) = value;
 }
 
-/**
- * Finds the points of E8 nearest to v, as doubled integers y, and returns their squared distances;
- * GossetLattice.nearest.
- */
-NQ_INLINE F nearest(const F* v, F* y) {
-    I parity = {};
-    I signs = {};
-    I largest = {};
-    I smallest = splat(INT32_MAX);
-    F sum = {};
-    F squares = {};
-    F d[8];
+/** The points of E8 nearest to v, GossetLattice.nearest: first their distances, which are cheaper. */
+struct Nearest {
+    /** v, rounded to integers, and what that left. */
+    F rounded[8];
+    F left[8];
+
+    /** Signs of what was left, times: for all coordinates, and for the one with the key `moved`. */
+    F all;
+    F one;
+    I moved;
+
+    /** Returns the squared distances. */
+    NQ_INLINE F distance(const F* v) {
+        I parity = {};
+        I signs = {};
+        I largest = {};
+        I smallest = splat(INT32_MAX);
+        F sum = {};
+        F squares = {};
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        F shifted = v[i] + ROUND;
-        F rounded = shifted - ROUND;
-        d[i] = v[i] - rounded;
-        I bits = (I)d[i];
-        y[i] = rounded + rounded;
-        parity ^= (I)shifted;
-        signs ^= bits;
-        sum += magnitude(d[i]);
-        squares += d[i] * d[i];
-        I key = (bits & 0x7ffffff8) | i;
-        largest = largest > key ? largest : key;
-        smallest = smallest < key ? smallest : key;
+        for (int i = 0; i < 8; i++) {
+            F shifted = v[i] + ROUND;
+            rounded[i] = shifted - ROUND;
+            F d = v[i] - rounded[i];
+            left[i] = d;
+            I bits = (I)d;
+            parity ^= (I)shifted;
+            signs ^= bits;
+            sum += magnitude(d);
+            squares += d * d;
+            I key = (bits & 0x7ffffff8) | i;
+            largest = largest > key ? largest : key;
+            smallest = smallest < key ? smallest : key;
+        }
+        I oddInteger = (parity & 1) != 0;
+        I oddHalf = ((parity ^ (I)((signs >> 31) & 1)) & 1) != 0;
+        F max = (F)(largest & ~7);
+        F min = (F)(smallest & ~7);
+        F integer = oddInteger ? 1 - 2 * max : F{};
+        F half = (2 - sum) + (oddHalf ? 2 * min : F{});
+        I isHalf = integer > half;
+        // 1 or 0 for all coordinates, -1 or 2 for the one that is rounded to the other side
+        all = isHalf ? splat(1.0f) : F{};
+        one = isHalf ? splat(-1.0f) : splat(2.0f);
+        moved = isHalf ? smallest : largest;
+        moved |= ~(isHalf ? oddHalf : oddInteger);
+        return maximum(squares + (isHalf ? half : integer), F{});
     }
-    I oddInteger = (parity & 1) != 0;
-    I oddHalf = ((parity ^ (I)((signs >> 31) & 1)) & 1) != 0;
-    F max = (F)(largest & ~7);
-    F min = (F)(smallest & ~7);
-    F integer = oddInteger ? 1 - 2 * max : F{};
-    F half = (2 - sum) + (oddHalf ? 2 * min : F{});
-    I isHalf = integer > half;
-    F distance = squares + (isHalf ? half : integer);
-    // d's signs times: 1 or 0 for all coordinates, -1 or 2 for the one that is rounded to the
-    // other side
-    F all = isHalf ? splat(1.0f) : F{};
-    F one = isHalf ? splat(-1.0f) : splat(2.0f);
-    I moved = isHalf ? smallest : largest;
-    moved |= ~(isHalf ? oddHalf : oddInteger);
+
+    /** Writes the points as doubled integers y. */
+    NQ_INLINE void point(F* y) const {
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        I bits = (I)d[i];
-        I key = (bits & 0x7ffffff8) | i;
-        F step = key == moved ? one : all;
-        y[i] += (F)((I)step ^ (bits & INT32_MIN));
+        for (int i = 0; i < 8; i++) {
+            I bits = (I)left[i];
+            I key = (bits & 0x7ffffff8) | i;
+            F step = key == moved ? one : all;
+            y[i] = (rounded[i] + rounded[i]) + (F)((I)step ^ (bits & INT32_MIN));
+        }
     }
-    return maximum(distance, F{});
-}
+};
 
 /** Says which points are the leaders of their cosets of q·E8: encodes and decodes them. */
 __attribute__((noinline)) I survive(const F* y, int ratio) {
@@ -333,12 +343,12 @@ struct Encoder {
     }
 
     /** Finds the points nearest to x/β_j and returns their errors, infinite out of reach. */
-    NQ_INLINE F nearestWith(int j, const F* x, F norm, F* y) const {
+    NQ_INLINE F nearestWith(int j, const F* x, F norm, Nearest& nearest) const {
         F scaled[8];
         for (int i = 0; i < 8; i++) {
             scaled[i] = x[i] * steps[j].inverse;
         }
-        F error = nearest(scaled, y) * steps[j].beta * steps[j].beta;
+        F error = nearest.distance(scaled) * steps[j].beta * steps[j].beta;
         return norm <= steps[j].reach ? error : splat(INFINITE);
     }
 
@@ -346,10 +356,15 @@ struct Encoder {
     NQ_INLINE F leastError(const F* x, F norm, bool& overloads) const {
         F least = splat(INFINITE);
         for (int j = 0; j < size; j++) {
-            F y[8];
-            F error = nearestWith(j, x, norm, y);
-            I good = fits(j, y, error < least);
-            least = good ? error : least;
+            Nearest nearest;
+            F error = nearestWith(j, x, norm, nearest);
+            I better = error < least;
+            if (any(better)) {
+                F y[8];
+                nearest.point(y);
+                I good = fits(j, y, better);
+                least = good ? error : least;
+            }
         }
         I overloaded = least == INFINITE;
         if (__builtin_expect(any(overloaded), 0)) {
@@ -388,7 +403,9 @@ struct Encoder {
                 shortened[i] = factor * maximum(splat(-box), minimum(splat(box), scaled));
             }
             factor *= SHORTENING;
-            nearest(shortened, y);
+            Nearest nearest;
+            nearest.distance(shortened);
+            nearest.point(y);
             F error = {};
             for (int i = 0; i < 8; i++) {
                 F difference = x[i] - y[i] * halfStep;
@@ -601,10 +618,14 @@ private:
             best.point[i] = F{};
         }
         for (int j = 0; j < encoder.size; j++) {
-            F y[8];
-            errors[j] = encoder.nearestWith(j, x, norm, y);
-            I good = encoder.fits(j, y, errors[j] < best.error);
-            best.keep(good, j, errors[j], y);
+            Nearest nearest;
+            errors[j] = encoder.nearestWith(j, x, norm, nearest);
+            I better = errors[j] < best.error;
+            if (any(better)) {
+                F y[8];
+                nearest.point(y);
+                best.keep(encoder.fits(j, y, better), j, errors[j], y);
+            }
         }
         int count = row.count(g);
         for (int j = 0; j < encoder.size; j++) {
@@ -627,21 +648,25 @@ private:
         for (int first = 0; first < count; first += W) {
             int here = count - first < W ? count - first : W;
             alignas(64) float entries[8][W] = {};
-            typename Blocks::Best best;
-            best.error = F{};
-            best.index = I{};
+            alignas(64) float points[8][W] = {};
+            alignas(64) float errors[W] = {};
+            std::int32_t indices[W] = {};
             for (int l = 0; l < here; l++) {
                 int block = blocks[first + l];
                 for (int i = 0; i < 8; i++) {
                     entries[i][l] = row.entries[8 * block + i];
-                    best.point[i][l] = static_cast<float>(out.points[8 * block + i]);
+                    points[i][l] = static_cast<float>(out.points[8 * block + i]);
                 }
-                best.error[l] = row.errors[block];
-                best.index[l] = out.indices[block];
+                errors[l] = row.errors[block];
+                indices[l] = out.indices[block];
             }
+            typename Blocks::Best best;
+            best.error = load(errors);
+            std::memcpy(&best.index, indices, sizeof indices);
             F x[8];
             F norm = {};
             for (int i = 0; i < 8; i++) {
+                best.point[i] = load(points[i]);
                 x[i] = load(entries[i]);
                 norm += x[i] * x[i];
             }
@@ -650,8 +675,9 @@ private:
             I active = best.error > 0;
             int attempts = OVERLOADED ? INT32_MAX : INNER_ATTEMPTS;
             encoder.shorten(j, x, factor, active, attempts, best);
+            store(errors, best.error);
             for (int l = 0; l < here; l++) {
-                row.errors[blocks[first + l]] = best.error[l];
+                row.errors[blocks[first + l]] = errors[l];
             }
             put(best, here, blocks + first, 0, out);
         }
@@ -664,17 +690,23 @@ private:
         const std::int32_t* to,
         int first,
         EncodedRow& out) {
-        I y[8];
-        for (int i = 0; i < 8; i++) {
-            // the lowest byte of ROUND is 0
-            y[i] = (I)(best.point[i] + ROUND);
+        // the lowest byte of ROUND is 0
+        I low = {};
+        I high = {};
+        for (int i = 3; i >= 0; i--) {
+            low = low << 8 | ((I)(best.point[i] + ROUND) & 255);
+            high = high << 8 | ((I)(best.point[i + 4] + ROUND) & 255);
         }
+        std::int32_t halves[2][W];
+        std::int32_t indices[W];
+        std::memcpy(halves[0], &low, sizeof low);
+        std::memcpy(halves[1], &high, sizeof high);
+        std::memcpy(indices, &best.index, sizeof best.index);
         for (int l = 0; l < count; l++) {
             int block = to == nullptr ? first + l : to[l];
-            out.indices[block] = static_cast<std::uint8_t>(best.index[l]);
-            for (int i = 0; i < 8; i++) {
-                out.points[8 * block + i] = static_cast<std::int8_t>(y[i][l]);
-            }
+            out.indices[block] = static_cast<std::uint8_t>(indices[l]);
+            std::memcpy(out.points + 8 * block, &halves[0][l], 4);
+            std::memcpy(out.points + 8 * block + 4, &halves[1][l], 4);
         }
     }
 };
