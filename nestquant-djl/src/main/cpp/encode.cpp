@@ -44,6 +44,9 @@ constexpr int STEPS_PER_OCTAVE = 12;
 /** Coarser scales that may fail before the search gives up, see RowScaleSearch.java. */
 constexpr int PATIENCE = 8;
 
+/** A sum of floats in any order that is so many times larger is larger in order, too. */
+constexpr double SURELY = 1.001;
+
 /** 2^(-i/12), correctly rounded. */
 constexpr double ROOTS[STEPS_PER_OCTAVE] = {
     1.0,
@@ -113,6 +116,14 @@ NQ_INLINE std::uint32_t bitsOf(I mask) {
 
 NQ_INLINE bool any(I mask) {
     return bitsOf(mask) != 0;
+}
+
+NQ_INLINE float total(F v) {
+    float sum = 0;
+    for (int l = 0; l < W; l++) {
+        sum += v[l];
+    }
+    return sum;
 }
 
 NQ_INLINE F load(const float* from) {
@@ -356,6 +367,9 @@ struct Encoder {
     NQ_INLINE F leastError(const F* x, F norm, bool& overloads) const {
         F least = splat(INFINITE);
         for (int j = 0; j < size; j++) {
+            if (!any(norm <= steps[j].reach)) {
+                continue;
+            }
             Nearest nearest;
             F error = nearestWith(j, x, norm, nearest);
             I better = error < least;
@@ -427,7 +441,10 @@ struct Encoder {
     }
 };
 
-/** A row, and what is known of its blocks. */
+/**
+ * A row, and what is known of its blocks. They are encoded in groups of similar norms, which differ
+ * less in the steps that suit them.
+ */
 struct Row {
     const float* entries;
     int blocks;
@@ -436,8 +453,11 @@ struct Row {
     /** The row as structure of arrays, [groups][9][W]: entries 0 to 7, squared norms. */
     float* lanes;
 
-    /** Squared errors of the blocks [groups][W]. */
+    /** Squared errors of the blocks [blocks]. */
     float* errors;
+
+    /** The blocks of the groups [groups][W]. */
+    std::int32_t* order;
 
     /** For each step the blocks that it might serve better [MAX_STEPS][groups][W]. */
     std::int32_t* open;
@@ -446,7 +466,8 @@ struct Row {
         int padded = groups() * W;
         lanes = scratch;
         errors = lanes + 9 * padded;
-        open = reinterpret_cast<std::int32_t*>(errors + padded);
+        order = reinterpret_cast<std::int32_t*>(errors + padded);
+        open = order + padded;
     }
 
     int groups() const { return (blocks + W - 1) / W; }
@@ -461,18 +482,66 @@ struct Row {
         }
         return NQ_LEVEL::load(from + 8 * W);
     }
+
+    /** Keeps the errors of a group's blocks. */
+    NQ_INLINE void keep(int group, F groupErrors) {
+        float values[W];
+        store(values, groupErrors);
+        for (int l = 0; l < count(group); l++) {
+            errors[order[group * W + l]] = values[l];
+        }
+    }
+
+    /** Returns the sum of all blocks' errors, in their own order. */
+    double error() const {
+        double sum = 0;
+        for (int block = 0; block < blocks; block++) {
+            sum += static_cast<double>(errors[block]);
+        }
+        return sum;
+    }
 };
+
+/** Orders blocks by their norms, the largest first, to a sixteenth; sums the norms up. */
+void sort(Row& row) {
+    constexpr int BUCKETS = 64;
+    int counts[BUCKETS + 1] = {};
+    std::int32_t* keys = row.open;
+    std::int32_t largest = 0;
+    for (int block = 0; block < row.blocks; block++) {
+        float norm = 0;
+        for (int i = 8 * block; i < 8 * block + 8; i++) {
+            norm += row.entries[i] * row.entries[i];
+        }
+        row.norm += static_cast<double>(norm);
+        std::memcpy(&keys[block], &norm, sizeof norm);
+        keys[block] >>= 19;
+        largest = keys[block] > largest ? keys[block] : largest;
+    }
+    for (int block = 0; block < row.blocks; block++) {
+        int bucket = largest - keys[block];
+        keys[block] = bucket < BUCKETS ? bucket : BUCKETS - 1;
+        counts[keys[block] + 1]++;
+    }
+    for (int bucket = 0; bucket < BUCKETS; bucket++) {
+        counts[bucket + 1] += counts[bucket];
+    }
+    for (int block = 0; block < row.blocks; block++) {
+        row.order[counts[keys[block]]++] = block;
+    }
+}
 
 /** Rearranges a row; returns false if an entry is too large or no number. */
 bool arrange(Row& row) {
     I bad = {};
+    sort(row);
     for (int g = 0; g < row.groups(); g++) {
         float* group = row.lanes + g * 9 * W;
-        const float* from = row.entries + 8 * g * W;
         int count = row.count(g);
         for (int l = 0; l < W; l++) {
+            const float* from = row.entries + 8 * row.order[g * W + (l < count ? l : 0)];
             for (int i = 0; i < 8; i++) {
-                group[i * W + l] = l < count ? from[8 * l + i] : 0.0f;
+                group[i * W + l] = l < count ? from[i] : 0.0f;
             }
         }
         F norm = {};
@@ -482,9 +551,6 @@ bool arrange(Row& row) {
             norm += entry * entry;
         }
         store(group + 8 * W, norm);
-        for (int l = 0; l < count; l++) {
-            row.norm += static_cast<double>(norm[l]);
-        }
     }
     return !any(bad);
 }
@@ -521,7 +587,7 @@ struct RowEncoder {
     using Blocks = Encoder<DUAL>;
 
     const LatticeCode& code;
-    const Row& row;
+    Row& row;
     float tensorScale;
     Blocks encoder;
     double least;
@@ -530,19 +596,19 @@ struct RowEncoder {
     /** Tries an exponent; returns whether it is the best so far. */
     bool improves(int exponent) {
         encoder.setRowScale(code, rowScale(tensorScale, exponent));
-        double error = 0;
         bool overloads = false;
+        F sums = {};
         for (int g = 0; g < row.groups(); g++) {
-            if (error >= least) {
-                return false;
-            }
             F x[8];
             F norm = row.load(g, x);
             F errors = encoder.leastError(x, norm, overloads);
-            for (int l = 0; l < row.count(g); l++) {
-                error += static_cast<double>(errors[l]);
+            row.keep(g, errors);
+            sums += errors;
+            if (g % 4 == 3 && static_cast<double>(total(sums)) > SURELY * least) {
+                return false;
             }
         }
+        double error = row.error();
         if (error >= least) {
             return false;
         }
@@ -596,10 +662,7 @@ struct RowEncoder {
             }
             improve<true>(encoder.size - 1, opened(0), out.overloads, out);
         }
-        out.error = 0;
-        for (int block = 0; block < row.blocks; block++) {
-            out.error += static_cast<double>(row.errors[block]);
-        }
+        out.error = row.error();
         return fitting;
     }
 
@@ -618,6 +681,10 @@ private:
             best.point[i] = F{};
         }
         for (int j = 0; j < encoder.size; j++) {
+            errors[j] = splat(INFINITE);
+            if (!any(norm <= encoder.steps[j].reach)) {
+                continue;
+            }
             Nearest nearest;
             errors[j] = encoder.nearestWith(j, x, norm, nearest);
             I better = errors[j] < best.error;
@@ -630,12 +697,13 @@ private:
         int count = row.count(g);
         for (int j = 0; j < encoder.size; j++) {
             I better = errors[j] < best.error;
+            // lanes beyond the last have the error 0
             for (std::uint32_t bits = bitsOf(better); bits != 0; bits &= bits - 1) {
-                opened(j)[open[j]++] = g * W + __builtin_ctz(bits);
+                opened(j)[open[j]++] = row.order[g * W + __builtin_ctz(bits)];
             }
         }
-        store(row.errors + g * W, best.error);
-        put(best, count, nullptr, g * W, out);
+        row.keep(g, best.error);
+        put(best, count, row.order + g * W, out);
         return !any(best.error == INFINITE);
     }
 
@@ -679,17 +747,13 @@ private:
             for (int l = 0; l < here; l++) {
                 row.errors[blocks[first + l]] = errors[l];
             }
-            put(best, here, blocks + first, 0, out);
+            put(best, here, blocks + first, out);
         }
     }
 
-    /** Writes points and indices of blocks `to[l]`, or `first + l` if there is no list. */
+    /** Writes points and indices of blocks `to[l]`. */
     NQ_INLINE void put(
-        const typename Blocks::Best& best,
-        int count,
-        const std::int32_t* to,
-        int first,
-        EncodedRow& out) {
+        const typename Blocks::Best& best, int count, const std::int32_t* to, EncodedRow& out) {
         // the lowest byte of ROUND is 0
         I low = {};
         I high = {};
@@ -703,7 +767,7 @@ private:
         std::memcpy(halves[1], &high, sizeof high);
         std::memcpy(indices, &best.index, sizeof best.index);
         for (int l = 0; l < count; l++) {
-            int block = to == nullptr ? first + l : to[l];
+            int block = to[l];
             out.indices[block] = static_cast<std::uint8_t>(indices[l]);
             std::memcpy(out.points + 8 * block, &halves[0][l], 4);
             std::memcpy(out.points + 8 * block + 4, &halves[1][l], 4);
@@ -713,7 +777,7 @@ private:
 
 template <bool DUAL>
 void encodeArranged(
-    const LatticeCode& code, float tensorScale, int window, const Row& row, EncodedRow& out) {
+    const LatticeCode& code, float tensorScale, int window, Row& row, EncodedRow& out) {
     RowEncoder<DUAL> encoder{code, row, tensorScale, {}, 0, false};
     if (row.norm == 0) {
         encoder.finish(0, out);
