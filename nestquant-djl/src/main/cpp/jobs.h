@@ -16,6 +16,9 @@ void multiply(Context& context, const Matrix& w, const Rows& x, float* y);
 /** Rows from..to as floats, [to - from][columns]. */
 void decodeRows(Context& context, const Matrix& w, int from, int to, float* panel);
 
+/** Zeroes memory that nothing has been written to, on large pages where the system has them. */
+void clear(Context& context, char* memory, std::int64_t bytes);
+
 /** Sums words modulo 2^64, to read memory as fast as all threads can. */
 std::uint64_t sumWords(Context& context, const std::uint64_t* words, std::int64_t count);
 

@@ -10,7 +10,7 @@ namespace {
 constexpr int TILES = 4;
 
 /** Parts per thread: a thread that was interrupted leaves its rest to the others. */
-constexpr int PARTS = 3;
+constexpr int PARTS = 6;
 
 /** Up to this many tokens attend one by one, straight from the cache. */
 constexpr int STEP_TOKENS = 4;

@@ -1,4 +1,7 @@
+#include <sys/mman.h>
+
 #include <atomic>
+#include <cstring>
 
 #include "jobs.h"
 
@@ -31,6 +34,22 @@ std::uint64_t sumWords(const std::uint64_t* words, std::int64_t count) {
     return a + b + c + d;
 }
 
+/** The size of x86's large pages, and of aarch64's with pages of 4 kB. */
+constexpr std::uintptr_t LARGE_PAGE = 2 << 20;
+
+struct ClearJob {
+    static constexpr std::int64_t PART = 4 << 20;
+
+    char* memory;
+    std::int64_t bytes;
+
+    void run(int part) const {
+        std::int64_t from = part * PART;
+        std::int64_t size = bytes - from < PART ? bytes - from : PART;
+        std::memset(memory + from, 0, static_cast<std::size_t>(size));
+    }
+};
+
 }  // namespace
 
 std::uint64_t sumWords(Context& context, const std::uint64_t* words, std::int64_t count) {
@@ -45,6 +64,23 @@ std::uint64_t sumWords(Context& context, const std::uint64_t* words, std::int64_
         },
         &job);
     return job.sum.load();
+}
+
+void clear(Context& context, char* memory, std::int64_t bytes) {
+    ClearJob job{memory, bytes};
+#ifdef MADV_HUGEPAGE
+    // whole large pages within: what lies around them belongs to others
+    std::uintptr_t start = reinterpret_cast<std::uintptr_t>(memory);
+    std::uintptr_t first = (start + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    std::uintptr_t end = (start + static_cast<std::uintptr_t>(bytes)) / LARGE_PAGE * LARGE_PAGE;
+    if (first < end) {
+        // a system without large pages refuses, and all is as it was
+        madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+    }
+#endif
+    context.pool.run(
+        static_cast<int>((bytes + ClearJob::PART - 1) / ClearJob::PART),
+        [](void* shared, int part) { static_cast<ClearJob*>(shared)->run(part); }, &job);
 }
 
 }  // namespace nq

@@ -9,8 +9,8 @@ namespace {
 /** Blocks whose leaders are computed at once: of as many tiles, or of one in three-bit codes. */
 constexpr int STEP_BLOCKS = NQ_VNNI ? 4 : 1;
 
-/** Groups that are fetched ahead. */
-constexpr int AHEAD = 16;
+/** Groups that are fetched ahead: what two threads take up while memory answers one. */
+constexpr int AHEAD = 24;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
@@ -31,17 +31,21 @@ NQ_INLINE float scaled(const Rows& x, std::int32_t high, std::int32_t low, float
 /** Sums of both bytes of x with a tile. */
 typedef Part PartSums[2][TILE_PARTS];
 
-/** Adds the products of N tiles' group with x, lanes from `first` on; corrections [blocks]. */
+/**
+ * Adds the products of N tiles' group with x, lanes from `first` on, fetching ints `ahead`;
+ * corrections [blocks].
+ */
 template <typename C, int N, bool TWO>
-NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
+NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* const* betas,
                          int group, int count, int first, const std::int8_t* const* x,
-                         const std::int32_t* const* corrections, PartSums* sums) {
+                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         PartSums* sums) {
     Block blocks[N * C::GROUP];
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
         for (int i = 0; i < C::INTS && first == 0; i++) {
-            __builtin_prefetch(at + (AHEAD * C::INTS + i) * ROWS);
+            __builtin_prefetch(at + ahead + i * ROWS);
         }
         C::unpack(at + first, blocks + n * C::GROUP);
     }
@@ -62,6 +66,18 @@ NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* c
     }
 }
 
+/** As stepLanes, for all lanes. */
+template <typename C, int N, bool TWO>
+NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
+                         int group, int count, const std::int8_t* const* x,
+                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         PartSums* sums) {
+#pragma GCC unroll 4
+    for (int first = 0; first < ROWS; first += WIDTH) {
+        stepLanes<C, N, TWO>(words, betas, group, count, first, x, corrections, ahead, sums);
+    }
+}
+
 /** y of N tiles for one vector x, straight from the codes. */
 template <typename C, int N, bool TWO>
 void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
@@ -79,6 +95,9 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
                                     TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
                                         : nullptr};
     const std::int32_t* starts[2] = {corrections, corrections + blocks};
+    const std::int64_t ahead = AHEAD * C::INTS * ROWS;
+    // beyond a tile's end lies the next one, which is done: that whose turn comes is N - 1 further
+    const std::int64_t beyond = ahead + static_cast<std::int64_t>(N - 1) * ints;
     PartSums totals[N] = {};
     constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
     for (int first = 0; first < groups; first += CHUNK) {
@@ -86,15 +105,16 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
         PartSums sums[N] = {};
         // the last group may be short; the loop for whole ones has no branches
         int whole = end * C::GROUP <= blocks ? end : end - 1;
-        for (int group = first; group < whole; group++) {
-#pragma GCC unroll 4
-            for (int lane = 0; lane < ROWS; lane += WIDTH) {
-                stepGroup<C, N, TWO>(words, betas, group, C::GROUP, lane, planes, starts, sums);
-            }
+        int group = first;
+        for (; group < whole - AHEAD; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, ahead, sums);
         }
-        for (int lane = 0; lane < ROWS && whole < end; lane += WIDTH) {
+        for (; group < whole; group++) {
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);
+        }
+        if (whole < end) {
             stepGroup<C, N, TWO>(
-                words, betas, whole, blocks - whole * C::GROUP, lane, planes, starts, sums);
+                words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
         }
         for (int n = 0; n < N; n++) {
             for (int plane = 0; plane < 2; plane++) {
@@ -122,12 +142,10 @@ template <typename C, bool TWO>
 void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y, void* scratch) {
     std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
     int blocks = w.blocks();
-    for (int b = 0; b < blocks; b++) {
-        std::int64_t at = static_cast<std::int64_t>(vector) * x.columns + 8 * b;
-        corrections[b] = correction<typename C::Leader>(x.high + at);
-        if (TWO) {
-            corrections[blocks + b] = correction<typename C::Leader>(x.low + at);
-        }
+    std::int64_t at = static_cast<std::int64_t>(vector) * x.columns;
+    correct<typename C::Leader>(x.high + at, blocks, corrections);
+    if (TWO) {
+        correct<typename C::Leader>(x.low + at, blocks, corrections + blocks);
     }
     constexpr int TILES = STEP_BLOCKS > C::GROUP ? STEP_BLOCKS / C::GROUP : 1;
     int tile = from;

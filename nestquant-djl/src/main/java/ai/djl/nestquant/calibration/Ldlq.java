@@ -1,6 +1,8 @@
 package ai.djl.nestquant.calibration;
 
 import ai.djl.nestquant.linalg.BlockLdl;
+import ai.djl.nestquant.linalg.RowSums;
+import java.util.Arrays;
 
 /**
  * Rounds the rows of a weight with feedback, so that {@code tr((W − Ŵ)·H·(W − Ŵ)ᵀ)} is small (LDLQ;
@@ -50,15 +52,19 @@ public final class Ldlq {
                     "the code's blocks have %d entries, those of the factors %d"
                             .formatted(code.width(), factors.width()));
         }
-        float[] targets = rows.clone();
-        float[] errors = new float[count * GROUP];
+        float[][] targets = new float[count][];
+        for (int row = 0; row < count; row++) {
+            targets[row] = Arrays.copyOfRange(rows, row * n, (row + 1) * n);
+        }
+        float[][] errors = new float[count][n];
         double[] losses = new double[count];
         for (int start = (n - 1) / GROUP * GROUP; start >= 0; start -= GROUP) {
             int end = Math.min(n, start + GROUP);
             for (int row = 0; row < count; row++) {
-                losses[row] += roundGroup(row, start, end, rows, targets, code, decoded, errors);
+                losses[row] +=
+                        roundGroup(row, start, end, rows, targets[row], code, decoded, errors[row]);
             }
-            feedBack(start, end, count, errors, targets);
+            feedBack(start, end, errors, targets);
         }
         return losses;
     }
@@ -69,25 +75,23 @@ public final class Ldlq {
             int start,
             int end,
             float[] rows,
-            float[] targets,
+            float[] target,
             BlockCode code,
             float[] decoded,
             float[] errors) {
-        int n = factors.size();
         int width = factors.width();
         float[] block = new float[width];
         double loss = 0;
         for (int column = end - width; column >= start; column -= width) {
-            int at = row * n + column;
-            code.round(row, column, targets, at, block);
+            int at = row * factors.size() + column;
+            code.round(row, column, target, column, block);
             for (int k = 0; k < width; k++) {
                 decoded[at + k] = block[k];
-                float error = rows[at + k] - block[k];
-                errors[row * GROUP + column - start + k] = error;
-                add(targets, row * n + start, error, (column + k) * n + start, column - start);
-                block[k] = targets[at + k] - block[k];
+                errors[column + k] = rows[at + k] - block[k];
+                block[k] = target[column + k] - block[k];
             }
             loss += weighted(block, column);
+            RowSums.add(target, start, column, errors, column, column + width, factors.lower());
         }
         return loss;
     }
@@ -104,45 +108,13 @@ public final class Ldlq {
         return sum;
     }
 
-    private void add(float[] targets, int to, float error, int from, int length) {
-        float[] lower = factors.lower();
-        for (int j = 0; j < length; j++) {
-            targets[to + j] += error * lower[from + j];
-        }
-    }
-
     /** Adds a group's feedback to all columns before it, chunk by chunk. */
-    private void feedBack(int start, int end, int count, float[] errors, float[] targets) {
-        int n = factors.size();
+    private void feedBack(int start, int end, float[][] errors, float[][] targets) {
         for (int chunk = 0; chunk < start; chunk += CHUNK) {
-            int length = Math.min(CHUNK, start - chunk);
-            for (int row = 0; row < count; row++) {
-                for (int k = start; k < end; k += 4) { // all widths are multiples of 4
-                    addFour(
-                            targets,
-                            row * n + chunk,
-                            errors,
-                            row * GROUP + k - start,
-                            k * n + chunk,
-                            length);
-                }
+            int last = Math.min(start, chunk + CHUNK);
+            for (int row = 0; row < targets.length; row++) {
+                RowSums.add(targets[row], chunk, last, errors[row], start, end, factors.lower());
             }
-        }
-    }
-
-    private void addFour(float[] targets, int to, float[] errors, int first, int from, int length) {
-        float[] lower = factors.lower();
-        int n = factors.size();
-        float e0 = errors[first];
-        float e1 = errors[first + 1];
-        float e2 = errors[first + 2];
-        float e3 = errors[first + 3];
-        for (int j = 0; j < length; j++) {
-            targets[to + j] +=
-                    e0 * lower[from + j]
-                            + e1 * lower[from + n + j]
-                            + e2 * lower[from + 2 * n + j]
-                            + e3 * lower[from + 3 * n + j];
         }
     }
 }

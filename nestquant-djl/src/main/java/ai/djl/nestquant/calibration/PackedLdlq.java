@@ -6,8 +6,6 @@ import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
-import ai.djl.nestquant.codec.RowEncoder;
-import java.nio.ByteBuffer;
 
 /**
  * Fills a {@link PackedMatrix} with feedback: each row is rounded with several scales around the
@@ -52,86 +50,62 @@ public final class PackedLdlq {
     }
 
     /**
-     * Encodes the rows of one tile.
+     * Rounds the rows of one tile, which has been encoded plainly before: the scales that suit
+     * plain rounding are taken from there.
      *
      * @param tile the tile
-     * @param rows its rows, {@code [up to 16][columns]}; changed
-     * @param stats receives how far they have moved
+     * @param exact its rows, {@code [up to 16][columns]}
+     * @param targets what they are to be rounded to, see {@link InputFactors#toTargets}
+     * @param stats receives how far the rows have moved
      */
-    public void encodeTile(int tile, float[] rows, DistortionStats stats) {
+    public void encodeTile(int tile, float[] exact, float[] targets, DistortionStats stats) {
         int n = matrix.columns();
-        int count = rows.length / n;
-        float[] exact = rows.clone();
-        factors.toTargets(rows, count);
-        int[] exponents = bestExponents(rows, count);
-        ByteBuffer rowScales = matrix.rowScales();
-        int first = tile * PackedMatrix.TILE_ROWS;
-        TileCode code = new TileCode(exponents, first);
-        float[] decoded = new float[rows.length];
-        factors.ldlq().round(rows, count, code, decoded);
-        for (int row = 0; row < count; row++) {
-            rowScales.put(first + row, (byte) exponents[row]);
-            double error = 0;
-            double norm = 0;
-            for (int i = row * n; i < (row + 1) * n; i++) {
-                double difference = exact[i] - decoded[i];
-                error += difference * difference;
-                norm += (double) exact[i] * exact[i];
-            }
-            stats.addRow(error, norm, n / PackedMatrix.BLOCK, code.overloads[row]);
+        int count = exact.length / n;
+        Trials trials = new Trials(tile * PackedMatrix.TILE_ROWS, count);
+        float[] copies = new float[exact.length * CHOICES];
+        for (int copy = 0; copy < count * CHOICES; copy++) {
+            System.arraycopy(targets, copy / CHOICES * n, copies, copy * n, n);
         }
-    }
-
-    private int[] bestExponents(float[] rows, int count) {
-        int n = matrix.columns();
-        PackedCode code = matrix.code();
-        RowEncoder encoder =
-                new RowEncoder(
-                        code.cosets(),
-                        code.ladder().betas(),
-                        matrix.tensorScale(),
-                        RowEncoder.SCALE_WINDOW);
-        int[] candidates = new int[count * CHOICES];
-        float[] copies = new float[rows.length * CHOICES];
-        for (int row = 0; row < count; row++) {
-            int plain = encoder.bestExponent(rows, row * n, n);
-            for (int i = 0; i < CHOICES; i++) {
-                int copy = row * CHOICES + i;
-                candidates[copy] = Math.max(0, Math.min(255, plain - COARSER + i));
-                System.arraycopy(rows, row * n, copies, copy * n, n);
-            }
-        }
-        double[] losses =
-                factors.ldlq()
-                        .round(
-                                copies,
-                                candidates.length,
-                                new TileCode(candidates, -1),
-                                new float[copies.length]);
-        int[] best = new int[count];
+        float[] decoded = new float[copies.length];
+        double[] losses = factors.ldlq().round(copies, count * CHOICES, trials, decoded);
         for (int row = 0; row < count; row++) {
             int least = row * CHOICES;
             for (int copy = least; copy < (row + 1) * CHOICES; copy++) {
                 least = losses[copy] < losses[least] ? copy : least;
             }
-            best[row] = candidates[least];
+            int overloads = trials.keep(least, tile * PackedMatrix.TILE_ROWS + row);
+            double error = 0;
+            double norm = 0;
+            for (int i = 0; i < n; i++) {
+                float weight = exact[row * n + i];
+                double difference = (double) weight - decoded[least * n + i];
+                error += difference * difference;
+                norm += (double) weight * weight;
+            }
+            stats.addRow(error, norm, n / PackedMatrix.BLOCK, overloads);
         }
-        return best;
     }
 
-    /** Rows on the matrix's code with given exponents, written to it unless they are on trial. */
-    private final class TileCode implements BlockCode {
+    /** Every row of a tile with every scale. */
+    private final class Trials implements BlockCode {
 
         private final int[] exponents;
-        private final int firstRow;
+        private final byte[][] points; // doubled integers
+        private final byte[][] steps;
         private final int[] overloads;
         private final BlockEncoder encoder;
         private int row = -1;
         private float scale;
 
-        TileCode(int[] exponents, int firstRow) {
-            this.exponents = exponents;
-            this.firstRow = firstRow;
+        Trials(int firstRow, int count) {
+            exponents = new int[count * CHOICES];
+            for (int copy = 0; copy < exponents.length; copy++) {
+                int plain = Byte.toUnsignedInt(matrix.rowScales().get(firstRow + copy / CHOICES));
+                int exponent = plain - COARSER + copy % CHOICES;
+                exponents[copy] = Math.max(0, Math.min(255, exponent));
+            }
+            points = new byte[exponents.length][matrix.columns()];
+            steps = new byte[exponents.length][matrix.columns() / PackedMatrix.BLOCK];
             overloads = new int[exponents.length];
             PackedCode code = matrix.code();
             encoder = new BlockEncoder(code.cosets(), code.ladder().betas(), BetaPolicy.INNER_FIT);
@@ -152,13 +126,25 @@ public final class PackedLdlq {
             encoder.encode(target, offset);
             overloads[row] += encoder.overloaded() ? 1 : 0;
             int[] point = encoder.point();
+            steps[row][column / width()] = (byte) encoder.betaIndex();
             float step = scale * matrix.code().ladder().step(encoder.betaIndex());
             for (int i = 0; i < point.length; i++) {
+                points[row][column + i] = (byte) point[i];
                 decoded[i] = step * point[i];
             }
-            if (firstRow >= 0) {
-                matrix.put(firstRow + row, column / width(), point, encoder.betaIndex());
+        }
+
+        /** Writes the codes of a trial to a row of the matrix and returns its overloads. */
+        int keep(int copy, int matrixRow) {
+            int[] point = new int[width()];
+            for (int block = 0; block < steps[copy].length; block++) {
+                for (int i = 0; i < point.length; i++) {
+                    point[i] = points[copy][block * width() + i];
+                }
+                matrix.put(matrixRow, block, point, steps[copy][block]);
             }
+            matrix.rowScales().put(matrixRow, (byte) exponents[copy]);
+            return overloads[copy];
         }
     }
 }

@@ -1,6 +1,9 @@
 package ai.djl.nestquant.calibration;
 
 import ai.djl.nestquant.linalg.Cholesky;
+import ai.djl.nestquant.linalg.RowSums;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * What a weight U should be when its inputs are noisy: the minimiser of {@code E‖W·x − U·(x + z)‖²}
@@ -9,18 +12,41 @@ import ai.djl.nestquant.linalg.Cholesky;
  */
 public final class QaTarget {
 
-    private final float[] noise;
-    private final Cholesky cholesky;
+    /** Columns that are solved for at once, by one thread. */
+    private static final int COLUMNS = 64;
+
+    private final float[][] negativeShift;
 
     /**
      * Prepares targets.
      *
-     * @param noise J, {@code [n][n]}; not copied
+     * @param noise J, {@code [n][n]}
      * @param cholesky of H + J
      */
     public QaTarget(float[] noise, Cholesky cholesky) {
-        this.noise = noise;
-        this.cholesky = cholesky;
+        int n = cholesky.size();
+        negativeShift = new float[n][n];
+        IntStream.range(0, (n + COLUMNS - 1) / COLUMNS)
+                .parallel()
+                .forEach(chunk -> solve(noise, cholesky, chunk * COLUMNS));
+    }
+
+    /** Rows of {@code −J·(H + J)⁻¹}, found as columns of its transpose, since J is symmetric. */
+    private void solve(float[] noise, Cholesky cholesky, int first) {
+        int n = cholesky.size();
+        int count = Math.min(COLUMNS, n - first);
+        double[][] columns = new double[n][count];
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < count; j++) {
+                columns[i][j] = -noise[i * n + first + j];
+            }
+        }
+        cholesky.solve(columns);
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < count; j++) {
+                negativeShift[first + j][i] = (float) columns[i][j];
+            }
+        }
     }
 
     /**
@@ -30,31 +56,12 @@ public final class QaTarget {
      * @param count the number of rows
      */
     public void apply(float[] rows, int count) {
-        int n = cholesky.size();
-        double[] columns = new double[n * count];
-        for (int row = 0; row < count; row++) {
-            for (int i = 0; i < n; i++) {
-                columns[i * count + row] = rows[row * n + i];
-            }
-        }
-        double[] shift = new double[n * count];
-        for (int i = 0; i < n; i++) {
-            for (int k = 0; k < n; k++) {
-                addScaled(shift, i * count, noise[i * n + k], columns, k * count, count);
-            }
-        }
-        cholesky.solve(shift, count);
-        for (int row = 0; row < count; row++) {
-            for (int i = 0; i < n; i++) {
-                rows[row * n + i] -= (float) shift[i * count + row];
-            }
-        }
-    }
-
-    private static void addScaled(
-            double[] to, int at, double factor, double[] from, int start, int count) {
-        for (int j = 0; j < count; j++) {
-            to[at + j] += factor * from[start + j];
+        int n = negativeShift.length;
+        for (int start = 0; start < count * n; start += n) {
+            float[] weights = Arrays.copyOfRange(rows, start, start + n);
+            float[] moved = weights.clone();
+            RowSums.add(moved, 0, n, weights, 0, n, negativeShift);
+            System.arraycopy(moved, 0, rows, start, n);
         }
     }
 }

@@ -28,6 +28,9 @@ public final class PortableKernels implements Kernels {
     /** Tiles of a part that make its set-up (spreading x) 4% of its time. */
     private static final int PART_TILES = 16;
 
+    /** Zeros that are copied at once. */
+    private static final int CLEARED_BYTES = 1 << 16;
+
     private final WorkerPool pool = new WorkerPool();
     private final ThreadLocal<MultiplyJob> multiplyJobs = ThreadLocal.withInitial(MultiplyJob::new);
     private final ThreadLocal<DecodeJob> decodeJobs = ThreadLocal.withInitial(DecodeJob::new);
@@ -63,7 +66,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
         MultiplyJob job = multiplyJobs.get();
         int parts = parts(w.tiles());
         job.begin(w, x, y, parts);
@@ -94,7 +97,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
         int8MultiplyJobs.get().multiply(w, x, y, pool, parts(w.tiles()));
     }
 
@@ -152,6 +155,16 @@ public final class PortableKernels implements Kernels {
                     sum.addAndGet(sumWords(longs, from, to));
                 });
         return sum.get();
+    }
+
+    @Override
+    public void clear(ByteBuffer memory) {
+        Checks.direct(memory);
+        ByteBuffer bytes = memory.duplicate().clear();
+        byte[] zeros = new byte[Math.min(bytes.capacity(), CLEARED_BYTES)];
+        while (bytes.hasRemaining()) {
+            bytes.put(zeros, 0, Math.min(bytes.remaining(), zeros.length));
+        }
     }
 
     /** Four sums, so that additions do not wait for each other. */

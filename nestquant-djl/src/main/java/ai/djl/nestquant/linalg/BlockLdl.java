@@ -14,10 +14,10 @@ public final class BlockLdl {
 
     private final int size;
     private final int width;
-    private final float[] lower;
+    private final float[][] lower;
     private final double[] diagonal;
 
-    private BlockLdl(int size, int width, float[] lower, double[] diagonal) {
+    private BlockLdl(int size, int width, float[][] lower, double[] diagonal) {
         this.size = size;
         this.width = width;
         this.lower = lower;
@@ -38,7 +38,10 @@ public final class BlockLdl {
             throw new IllegalArgumentException(
                     "blocks of " + width + " do not divide a matrix of " + size + " rows");
         }
-        float[] lower = new float[size * size];
+        float[][] lower = new float[size][];
+        for (int i = 0; i < size; i++) {
+            lower[i] = new float[i / width * width];
+        }
         double[] diagonal = new double[size * width];
         IntStream.range(0, size / width)
                 .parallel()
@@ -47,7 +50,7 @@ public final class BlockLdl {
     }
 
     private static void factorColumns(
-            Cholesky c, int start, int width, float[] lower, double[] diagonal) {
+            Cholesky c, int start, int width, float[][] lower, double[] diagonal) {
         for (int i = 0; i < width; i++) {
             for (int j = 0; j < width; j++) {
                 double sum = 0;
@@ -66,7 +69,7 @@ public final class BlockLdl {
                     sum -= row[k] * c.entry(start + k, start + j);
                 }
                 row[j] = sum / c.entry(start + j, start + j);
-                lower[i * c.size() + start + j] = (float) row[j];
+                lower[i][start + j] = (float) row[j];
             }
         }
     }
@@ -82,10 +85,10 @@ public final class BlockLdl {
     }
 
     /**
-     * Returns L below its diagonal blocks, {@code [n][n]}; zeros elsewhere, the unit blocks
-     * included. The array is shared and must not be written to.
+     * Returns the rows of L up to their diagonal blocks, which are units; shared, not to be written
+     * to.
      */
-    public float[] lower() {
+    public float[][] lower() {
         return lower;
     }
 

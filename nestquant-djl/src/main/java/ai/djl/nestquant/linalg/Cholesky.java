@@ -18,56 +18,54 @@ public final class Cholesky {
     /** Rows that a thread takes at once. */
     private static final int ROWS = 32;
 
-    private final int size;
-    private final double[] factor;
+    private final double[][] factor;
 
-    private Cholesky(double[] factor, int size) {
+    private Cholesky(double[][] factor) {
         this.factor = factor;
-        this.size = size;
     }
 
     /**
      * Factors a matrix in place.
      *
-     * @param matrix A, {@code [size][size]}, of which only the lower triangle is read; the result's
-     *     from now on
-     * @param size n, positive
+     * @param matrix A's lower triangle, row i holding i + 1 entries; the result's from now on
      * @return the factor
      * @throws NotPositiveDefiniteException if a pivot is not positive and finite
      */
-    public static Cholesky factor(double[] matrix, int size) {
-        if (size < 1 || matrix.length != (long) size * size) {
-            throw new IllegalArgumentException(
-                    matrix.length + " entries are no matrix of " + size + " x " + size);
+    public static Cholesky factor(double[][] matrix) {
+        int size = matrix.length;
+        for (int i = 0; i < size; i++) {
+            if (matrix[i].length != i + 1) {
+                throw new IllegalArgumentException(
+                        "row %d of a lower triangle has %d entries".formatted(i, matrix[i].length));
+            }
         }
-        double[] panel = new double[size * PANEL];
+        double[][] panel = new double[size][PANEL];
         for (int start = 0; start < size; start += PANEL) {
-            int width = Math.min(PANEL, size - start);
-            transpose(matrix, size, start, width, panel);
             int first = start;
-            forEachRows(
-                    start, size, row -> subtractEarlier(matrix, size, row, first, width, panel));
-            factorDiagonal(matrix, size, start, width);
-            forEachRows(start + width, size, row -> solveRow(matrix, size, row, first, width));
+            int end = Math.min(size, start + PANEL);
+            transpose(matrix, start, end, panel);
+            forEachRow(start, size, row -> subtractEarlier(matrix[row], first, end, panel));
+            factorDiagonal(matrix, start, end);
+            forEachRow(end, size, row -> solveRow(matrix, matrix[row], first, end));
         }
-        return new Cholesky(matrix, size);
+        return new Cholesky(matrix);
     }
 
     /** Returns n. */
     public int size() {
-        return size;
+        return factor.length;
     }
 
     /** Returns an entry of C; row ≥ column. */
     double entry(int row, int column) {
-        return factor[row * size + column];
+        return factor[row][column];
     }
 
     private interface RowBody {
         void accept(int row);
     }
 
-    private static void forEachRows(int from, int to, RowBody body) {
+    private static void forEachRow(int from, int to, RowBody body) {
         IntStream.range(0, (to - from + ROWS - 1) / ROWS)
                 .parallel()
                 .forEach(
@@ -79,102 +77,83 @@ public final class Cholesky {
                         });
     }
 
-    /** The panel's rows of the columns before it, {@code [start][PANEL]}: contiguous along rows. */
-    private static void transpose(double[] a, int size, int start, int width, double[] panel) {
-        for (int j = 0; j < width; j++) {
+    /** The panel's rows of the columns before it, {@code [start][PANEL]}. */
+    private static void transpose(double[][] a, int start, int end, double[][] panel) {
+        for (int row = start; row < end; row++) {
             for (int k = 0; k < start; k++) {
-                panel[k * PANEL + j] = a[(start + j) * size + k];
+                panel[k][row - start] = a[row][k];
             }
         }
     }
 
     /** {@code A[row][start + j] −= Σ_k C[row][k]·C[start + j][k]} over the columns before start. */
-    private static void subtractEarlier(
-            double[] a, int size, int row, int start, int width, double[] panel) {
+    private static void subtractEarlier(double[] row, int start, int end, double[][] panel) {
         double[] sums = new double[PANEL];
-        int at = row * size;
-        for (int k = 0; k < start; k += 4) { // start is a multiple of PANEL
-            addFour(sums, a[at + k], a[at + k + 1], a[at + k + 2], a[at + k + 3], panel, k * PANEL);
-        }
-        for (int j = 0; j < width; j++) {
-            a[at + start + j] -= sums[j];
+        RowSums.add(sums, PANEL, row, 0, start, panel);
+        for (int j = start; j < Math.min(end, row.length); j++) {
+            row[j] -= sums[j - start];
         }
     }
 
-    private static void addFour(
-            double[] sums, double c0, double c1, double c2, double c3, double[] panel, int at) {
-        for (int j = 0; j < PANEL; j++) {
-            sums[j] +=
-                    c0 * panel[at + j]
-                            + c1 * panel[at + PANEL + j]
-                            + c2 * panel[at + 2 * PANEL + j]
-                            + c3 * panel[at + 3 * PANEL + j];
-        }
-    }
-
-    private static void factorDiagonal(double[] a, int size, int start, int width) {
-        for (int j = start; j < start + width; j++) {
-            double pivot = a[j * size + j];
+    private static void factorDiagonal(double[][] a, int start, int end) {
+        for (int j = start; j < end; j++) {
+            double pivot = a[j][j];
             for (int k = start; k < j; k++) {
-                pivot -= a[j * size + k] * a[j * size + k];
+                pivot -= a[j][k] * a[j][k];
             }
             if (!(pivot > 0) || pivot == Double.POSITIVE_INFINITY) {
                 throw new NotPositiveDefiniteException(j, pivot);
             }
             double root = Math.sqrt(pivot);
-            a[j * size + j] = root;
-            for (int i = j + 1; i < start + width; i++) {
-                double sum = a[i * size + j];
+            a[j][j] = root;
+            for (int i = j + 1; i < end; i++) {
+                double sum = a[i][j];
                 for (int k = start; k < j; k++) {
-                    sum -= a[i * size + k] * a[j * size + k];
+                    sum -= a[i][k] * a[j][k];
                 }
-                a[i * size + j] = sum / root;
+                a[i][j] = sum / root;
             }
         }
     }
 
     /** Divides a row of the panel by the diagonal block's transpose. */
-    private static void solveRow(double[] a, int size, int row, int start, int width) {
-        int at = row * size;
-        for (int j = start; j < start + width; j++) {
-            double sum = a[at + j];
+    private static void solveRow(double[][] a, double[] row, int start, int end) {
+        for (int j = start; j < end; j++) {
+            double sum = row[j];
+            double[] divisor = a[j];
             for (int k = start; k < j; k++) {
-                sum -= a[at + k] * a[j * size + k];
+                sum -= row[k] * divisor[k];
             }
-            a[at + j] = sum / a[j * size + j];
+            row[j] = sum / divisor[j];
         }
     }
 
     /**
-     * Solves {@code A·X = B} in place for a few right-hand sides.
+     * Solves {@code A·X = B} in place for some right-hand sides.
      *
      * @param b B, {@code [n][count]}, becomes X
-     * @param count the number of columns; multiples of 8 are fast
      */
-    public void solve(double[] b, int count) {
-        for (int i = 0; i < size; i++) {
-            for (int k = 0; k < i; k++) {
-                subtract(b, i * count, factor[i * size + k], k * count, count);
-            }
-            divide(b, i * count, factor[i * size + i], count);
+    public void solve(double[][] b) {
+        int count = b[0].length;
+        for (int i = 0; i < b.length; i++) {
+            double[] sums = new double[count];
+            RowSums.add(sums, count, factor[i], 0, i, b);
+            divideDifference(b[i], sums, factor[i][i]);
         }
-        for (int i = size - 1; i >= 0; i--) {
-            divide(b, i * count, factor[i * size + i], count);
-            for (int k = 0; k < i; k++) { // along row i of C, which is column i of its transpose
-                subtract(b, k * count, factor[i * size + k], i * count, count);
+        double[] column = new double[b.length];
+        for (int i = b.length - 1; i >= 0; i--) {
+            for (int k = i + 1; k < b.length; k++) {
+                column[k] = factor[k][i];
             }
+            double[] sums = new double[count];
+            RowSums.add(sums, count, column, i + 1, b.length, b);
+            divideDifference(b[i], sums, factor[i][i]);
         }
     }
 
-    private static void subtract(double[] b, int to, double factor, int from, int count) {
-        for (int j = 0; j < count; j++) {
-            b[to + j] -= factor * b[from + j];
-        }
-    }
-
-    private static void divide(double[] b, int at, double divisor, int count) {
-        for (int j = 0; j < count; j++) {
-            b[at + j] /= divisor;
+    private static void divideDifference(double[] row, double[] sums, double divisor) {
+        for (int j = 0; j < row.length; j++) {
+            row[j] = (row[j] - sums[j]) / divisor;
         }
     }
 }

@@ -107,7 +107,7 @@ final class CalibrationPass implements AutoCloseable {
         try (InputHessians hessians = new InputHessians(quantization, manager)) {
             run(layer, hessians, hidden.length, false);
             Block coded = transformer.transform(name, layer, hessians);
-            advance(coded);
+            passCoded(coded);
             return coded;
         }
     }
@@ -135,7 +135,7 @@ final class CalibrationPass implements AutoCloseable {
     /**
      * Runs all windows through a coded layer, with coded keys and values where the model has them.
      */
-    private void advance(Block coded) {
+    void passCoded(Block coded) {
         for (int i = 0; i < hidden.length; i++) {
             try (NDManager scope = manager.newSubManager();
                     KvCache cache = CausalLm.newCache(quantization, config, scope, tokens)) {

@@ -1,11 +1,22 @@
 package ai.djl.nestquant.model;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.DistortionStats;
+import ai.djl.nestquant.kernels.Kernels;
 import java.util.Map;
 
 /** A coded weight in the host engine's memory, freed with the manager it was allocated in. */
 sealed interface CodedArrays permits PackedArrays, Int8Arrays {
+
+    /** Allocates zeros for codes, see {@link Kernels#clear}. */
+    static NDArray zeros(NDManager manager, Shape shape, DataType type) {
+        NDArray array = manager.create(shape, type);
+        Kernels.best().clear(array.toByteBuffer(true));
+        return array;
+    }
 
     /** Returns the codes, whose manager owns the memory. */
     NDArray words();
@@ -19,6 +30,21 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     /** Returns the bytes that are really allocated. */
     default long bytes() {
         return named().values().stream().mapToLong(WeightSummary::bytes).sum();
+    }
+
+    /**
+     * Decodes a row.
+     *
+     * @param row its number
+     * @param out receives {@code [columns]}
+     */
+    void decodeRow(int row, float[] out);
+
+    /** Decodes a row's integers to what they stand for. */
+    static void scale(byte[] integers, float scale, float[] out) {
+        for (int c = 0; c < integers.length; c++) {
+            out[c] = scale * integers[c];
+        }
     }
 
     /** Returns the product with the weight. */

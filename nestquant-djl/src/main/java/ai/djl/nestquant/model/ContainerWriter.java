@@ -13,6 +13,7 @@ import ai.djl.nestquant.checkpoint.TensorFileWriter;
 import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Ladder;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import java.io.IOException;
@@ -29,8 +30,9 @@ import java.util.stream.IntStream;
  * and not in memory, and an interrupted run goes on where it stopped.
  *
  * <p>Parts are the embedding, each decoder layer, and the final norm with the head. When a run goes
- * on, the calibration text passes again through the layers that are finished; the result is the
- * same to the bit. Not safe for concurrent use.
+ * on, the calibration text passes again through the layers that are finished, as floats or, for
+ * rounding with feedback, as they have been written; the result is the same to the bit. Not safe
+ * for concurrent use.
  */
 public final class ContainerWriter {
 
@@ -174,11 +176,19 @@ public final class ContainerWriter {
                     if (!builder.has(part)) {
                         put(part, coder, scope);
                     } else if (part > 0 && part <= config.layers()) {
-                        coder.pass(part - 1, scope);
+                        pass(part, coder);
                     }
                 }
                 progress.at(part + 1, parts, weights);
             }
+        }
+    }
+
+    /** Lets the calibration text pass a finished part. */
+    private void pass(int part, LayerCoder coder) throws IOException, MalformedModelException {
+        try (Checkpoint finished = builder.read(part);
+                NDManager scope = manager.newSubManager()) {
+            coder.pass(part - 1, new PackedReader(config, finished, quantization), scope);
         }
     }
 
@@ -209,9 +219,7 @@ public final class ContainerWriter {
 
         void add(String name, Block block) {
             if (block instanceof NestQuantLinear linear) {
-                ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-                scale.putFloat(linear.matrix().tensorScale()).flip();
-                writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+                addTensorScale(name, linear.matrix());
                 CodedLayer coded = linear.describe(name);
                 layers.add(
                         new ContainerManifest.Layer(
@@ -222,6 +230,9 @@ public final class ContainerWriter {
                                 linear.distortion().overloadedBlocks()));
                 weights += coded.weights();
             } else if (block instanceof CodedVocabulary vocabulary) {
+                if (vocabulary.codes() instanceof PackedArrays packed) {
+                    addTensorScale(name, packed.matrix());
+                }
                 weights += vocabulary.weights().parameters();
             }
             for (Map.Entry<String, Parameter> entry :
@@ -233,6 +244,12 @@ public final class ContainerWriter {
             }
             block.getChildren()
                     .forEach(child -> add(name + '.' + Blocks.ownName(child), child.getValue()));
+        }
+
+        private void addTensorScale(String name, PackedMatrix matrix) {
+            ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            scale.putFloat(matrix.tensorScale()).flip();
+            writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
         }
 
         private void add(String name, NDArray array) {

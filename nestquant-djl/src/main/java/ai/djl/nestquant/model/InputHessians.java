@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.calibration.InputFactors;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.Map;
 
@@ -80,54 +81,64 @@ final class InputHessians implements InputObserver, AutoCloseable {
 
         private final int channels;
         private final Rotation rotation;
-        private final int columns;
         private final NDArray hessian;
-        private final NDArray noise;
+        private NDArray noise;
         private long tokens;
 
         Moments(int channels) {
             this.channels = channels;
             rotation = quantization.code().rotates() ? NestQuantLinear.rotation(channels) : null;
-            int rotated = rotation == null ? channels : rotation.paddedLength();
-            columns = simulated == null ? rotated : SimulatedCode.padded(rotated);
-            Shape square = new Shape(columns, columns);
-            hessian = manager.zeros(square, DataType.FLOAT32);
-            noise = quantization.expectsNoise() ? manager.zeros(square, DataType.FLOAT32) : null;
+            hessian = zeros(channels);
+            if (quantization.expectsNoise()) {
+                noise = zeros(rotation == null ? channels : rotation.paddedLength());
+            }
+        }
+
+        private NDArray zeros(int size) {
+            return manager.zeros(new Shape(size, size), DataType.FLOAT32);
         }
 
         void add(NDArray x) {
             int count = Math.toIntExact(x.size() / channels);
-            float[] rows = x.toFloatArray();
-            if (rotation != null) {
-                rows = rotation.padAndApply(rows, count);
-            }
-            addProduct(hessian, rows, count);
-            if (noise != null) {
-                float[] coded =
-                        ActivationCode.decoded(
-                                rows, count, quantization.activationBits(), simulated);
-                for (int i = 0; i < rows.length; i++) {
-                    rows[i] = coded[i] - rows[i];
+            try (NDManager scope = manager.newSubManager()) {
+                NDArray rows = x.reshape(count, channels);
+                rows.attach(scope);
+                addProduct(hessian, rows, scope);
+                if (noise != null) {
+                    addNoise(rows.toFloatArray(), count, scope);
                 }
-                addProduct(noise, rows, count);
             }
             tokens += count;
         }
 
-        private void addProduct(NDArray sum, float[] rows, int count) {
-            try (NDManager scope = manager.newSubManager()) {
-                NDArray x =
-                        scope.create(
-                                SimulatedCode.pad(rows, count, columns), new Shape(count, columns));
-                sum.addi(x.transpose().matMul(x));
+        private void addNoise(float[] exact, int count, NDManager scope) {
+            float[] rows = rotation == null ? exact : rotation.padAndApply(exact, count);
+            float[] coded =
+                    ActivationCode.decoded(rows, count, quantization.activationBits(), simulated);
+            for (int i = 0; i < rows.length; i++) {
+                rows[i] = coded[i] - rows[i];
             }
+            addProduct(noise, scope.create(rows, new Shape(count, rows.length / count)), scope);
+        }
+
+        private static void addProduct(NDArray sum, NDArray rows, NDManager scope) {
+            NDArray product = rows.transpose().matMul(rows);
+            product.attach(scope);
+            sum.addi(product);
         }
 
         InputFactors factors(String name) {
+            int rotated = rotation == null ? channels : rotation.paddedLength();
+            float[] h = mean(hessian);
+            if (rotation != null) { // R·H·Rᵀ is far cheaper than rotating every token
+                h = rotation.padAndApply(h, channels);
+                h = rotation.padAndApply(transposed(h, channels, rotated), rotated);
+            }
+            int width = simulated == null ? rotated : SimulatedCode.padded(rotated);
             return InputFactors.of(
                     name,
-                    mean(hessian),
-                    noise == null ? null : mean(noise),
+                    square(h, rotated, width),
+                    noise == null ? null : square(mean(noise), rotated, width),
                     quantization.damping(),
                     simulated == null ? 8 : simulated.pieceWidth());
         }
@@ -139,5 +150,22 @@ final class InputHessians implements InputObserver, AutoCloseable {
             }
             return mean;
         }
+    }
+
+    private static float[] transposed(float[] a, int rows, int columns) {
+        float[] transposed = new float[a.length];
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < columns; j++) {
+                transposed[j * rows + i] = a[i * columns + j];
+            }
+        }
+        return transposed;
+    }
+
+    /** Pads a matrix of size x size with zeros to one of width x width. */
+    private static float[] square(float[] matrix, int size, int width) {
+        return size == width
+                ? matrix
+                : Arrays.copyOf(SimulatedCode.pad(matrix, size, width), width * width);
     }
 }

@@ -24,8 +24,9 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
         long tiles = (rows + Int8Matrix.TILE_ROWS - 1) / Int8Matrix.TILE_ROWS;
         long groups = columns / Int8Matrix.GROUP;
         NDArray words =
-                manager.zeros(new Shape(tiles, groups, Int8Matrix.TILE_ROWS), DataType.INT32);
-        NDArray rowScales = manager.zeros(new Shape(rows), DataType.FLOAT32);
+                CodedArrays.zeros(
+                        manager, new Shape(tiles, groups, Int8Matrix.TILE_ROWS), DataType.INT32);
+        NDArray rowScales = CodedArrays.zeros(manager, new Shape(rows), DataType.FLOAT32);
         Int8Matrix matrix =
                 new Int8Matrix(
                         rows,
@@ -46,6 +47,13 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
     @Override
     public int rows() {
         return matrix.rows();
+    }
+
+    @Override
+    public void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix.columns()];
+        matrix.decodeRow(row, integers);
+        CodedArrays.scale(integers, matrix.rowScale(row), out);
     }
 
     @Override

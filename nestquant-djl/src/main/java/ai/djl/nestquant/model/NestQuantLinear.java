@@ -171,23 +171,6 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
-    /**
-     * Allocates a block without a bias whose codes are zeros until they are written to {@link
-     * #matrix}.
-     */
-    static NestQuantLinear allocate(
-            int outFeatures,
-            int inFeatures,
-            PackedCode code,
-            float tensorScale,
-            int activationBits,
-            NDManager manager) {
-        int columns = rotation(inFeatures).paddedLength();
-        PackedArrays codes =
-                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
-        return new NestQuantLinear(inFeatures, codes, null, activationBits);
-    }
-
     /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
     PackedMatrix matrix() {
         return ((PackedArrays) codes).matrix();
@@ -199,11 +182,15 @@ public final class NestQuantLinear extends AbstractBlock {
         rows.forEachTile(
                 (rotated, tile) -> {
                     ofTiles[tile] = new DistortionStats();
-                    if (factors != null) {
-                        new PackedLdlq(matrix(), factors).encodeTile(tile, rotated, ofTiles[tile]);
+                    if (factors == null) {
+                        codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
                         return;
                     }
-                    codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, ofTiles[tile]);
+                    float[] targets = rotated.clone();
+                    factors.toTargets(targets, targets.length / rows.paddedColumns());
+                    codes.encode(tile * PackedMatrix.TILE_ROWS, targets, new DistortionStats());
+                    new PackedLdlq(matrix(), factors)
+                            .encodeTile(tile, rotated, targets, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
             distortion.merge(ofTile);

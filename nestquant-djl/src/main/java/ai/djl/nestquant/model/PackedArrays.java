@@ -28,9 +28,9 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
         long tiles = (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
         int blocks = columns / PackedMatrix.BLOCK;
         Shape shape = new Shape(tiles, code.wordsPerRow(blocks), PackedMatrix.TILE_ROWS);
-        NDArray words = manager.zeros(shape, DataType.INT32);
-        NDArray betas = manager.zeros(new Shape(tiles, blocks), DataType.INT32);
-        NDArray rowScales = manager.zeros(new Shape(rows), DataType.UINT8);
+        NDArray words = CodedArrays.zeros(manager, shape, DataType.INT32);
+        NDArray betas = CodedArrays.zeros(manager, new Shape(tiles, blocks), DataType.INT32);
+        NDArray rowScales = CodedArrays.zeros(manager, new Shape(rows), DataType.UINT8);
         return of(code, words, betas, rowScales, columns, tensorScale);
     }
 
@@ -80,6 +80,13 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     @Override
     public int rows() {
         return matrix.rows();
+    }
+
+    @Override
+    public void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix.columns()];
+        matrix.decodeRow(row, integers);
+        CodedArrays.scale(integers, matrix.rowScale(row), out);
     }
 
     @Override

@@ -2,6 +2,7 @@ package ai.djl.nestquant.pipeline;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.model.CausalLm;
@@ -46,8 +47,7 @@ final class SpeedStudy {
     }
 
     SpeedReport run(String name, String kernels, IntConsumer onRun) {
-        ByteBuffer memory = ByteBuffer.allocateDirect(MEMORY_BYTES);
-        double bandwidth = bandwidth(memory);
+        double bandwidth = bandwidth();
         List<SpeedReport.Row> rows = new ArrayList<>();
         for (SpeedTest test : tests.all()) {
             int done = rows.size() * tests.repetitions();
@@ -61,17 +61,21 @@ final class SpeedStudy {
                 weights.bitsPerWeight(),
                 weights.weightBytes(),
                 kernels,
-                Math.max(bandwidth, bandwidth(memory)),
+                Math.max(bandwidth, bandwidth()),
                 rows);
     }
 
     /** Returns the best of some passes, 10^9 bytes per second. */
-    private static double bandwidth(ByteBuffer memory) {
+    private double bandwidth() {
         double best = 0;
-        for (int i = 0; i < MEMORY_PASSES; i++) {
-            long start = System.nanoTime();
-            Kernels.best().sumWords(memory);
-            best = Math.max(best, memory.capacity() / (double) (System.nanoTime() - start));
+        try (NDArray array = manager.create(new Shape(MEMORY_BYTES), DataType.UINT8)) {
+            ByteBuffer memory = array.toByteBuffer(true);
+            Kernels.best().clear(memory);
+            for (int i = 0; i < MEMORY_PASSES; i++) {
+                long start = System.nanoTime();
+                Kernels.best().sumWords(memory);
+                best = Math.max(best, memory.capacity() / (double) (System.nanoTime() - start));
+            }
         }
         return best;
     }

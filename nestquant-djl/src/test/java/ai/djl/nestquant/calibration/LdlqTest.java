@@ -159,7 +159,8 @@ public class LdlqTest {
         }
         PackedMatrix matrix =
                 PackedMatrix.allocate(code, ROWS, n, PackedLdlq.tensorScale(code, largest));
-        new PackedLdlq(matrix, factors).encodeTile(0, w.clone(), new DistortionStats());
+        new PackedMatrixEncoder(matrix).encodeTile(0, w, 0, new DistortionStats());
+        new PackedLdlq(matrix, factors).encodeTile(0, w, w, new DistortionStats());
         return matrix;
     }
 

@@ -168,6 +168,19 @@ public abstract class KernelsContract {
         assertRefused(() -> k.sumWords(ByteBuffer.allocateDirect(12)), "8", "12");
     }
 
+    @Test
+    public void clearedMemoryIsZero() {
+        for (int bytes : new int[] {0, 1, 4099, (5 << 20) + 3}) {
+            ByteBuffer memory = ByteBuffer.allocateDirect(bytes);
+            for (int i = 0; i < bytes; i++) {
+                memory.put(i, (byte) -1);
+            }
+            kernels(2).clear(memory.position(bytes / 2));
+            Assert.assertEquals(memory.clear(), ByteBuffer.allocate(bytes));
+        }
+        assertRefused(() -> kernels(1).clear(ByteBuffer.allocate(16)), "direct", "16");
+    }
+
     private void assertProduct(TestMatrix w, Int8Rows x) {
         float[] y = new float[x.rows() * w.rows()];
         w.multiply(kernels(2), x, y);

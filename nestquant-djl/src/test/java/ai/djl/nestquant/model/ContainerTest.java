@@ -94,6 +94,11 @@ public class ContainerTest {
         };
     }
 
+    @DataProvider
+    public static Object[] resumed() {
+        return new Object[] {"w4a8", "w4a8kv4,rounding=ldlq,exclude=*.o_proj"};
+    }
+
     @Test(dataProvider = "quantizations")
     public void theStoredModelComputesTheSameBits(String quantization) throws Exception {
         Path stored = write(quantization);
@@ -226,13 +231,13 @@ public class ContainerTest {
     @Test
     public void anotherRunDoesNotGoOnWithThisOne() throws Exception {
         Path target = folder.resolve("quantised");
-        interrupted(target, 2);
+        interrupted(target, "w4a8", 2);
         String message = refusal(() -> write(target, "w3a8", EmbeddedModel.path()));
         Assert.assertTrue(message.contains("quantization w4a8, now w3a8"), message);
     }
 
     /** A run that fails after some parts. */
-    private void interrupted(Path target, int parts) {
+    private void interrupted(Path target, String quantization, int parts) {
         Assert.assertThrows(
                 IllegalStateException.class,
                 () -> {
@@ -240,7 +245,7 @@ public class ContainerTest {
                         ContainerWriter.write(
                                 EmbeddedModel.path(),
                                 target,
-                                QuantizationConfig.parse("w4a8"),
+                                QuantizationConfig.parse(quantization),
                                 IDS,
                                 VERSION,
                                 manager,
@@ -253,19 +258,19 @@ public class ContainerTest {
                 });
     }
 
-    @Test
-    public void anInterruptedRunGoesOnToTheSameBytes() throws Exception {
-        Path whole = write("w4a8");
+    @Test(dataProvider = "resumed")
+    public void anInterruptedRunGoesOnToTheSameBytes(String quantization) throws Exception {
+        Path whole = write(quantization);
         Path target = folder.resolve("resumed");
-        interrupted(target, 3);
+        interrupted(target, quantization, 3);
         Assert.assertFalse(Files.exists(target));
         // a damaged part is written again
         Path part = folder.resolve("resumed.partial").resolve("part-00001.safetensors");
         byte[] bytes = Files.readAllBytes(part);
         bytes[bytes.length - 1] ^= 1;
         Files.write(part, bytes);
-        interrupted(target, 8);
-        write(target, "w4a8", EmbeddedModel.path());
+        interrupted(target, quantization, 8);
+        write(target, quantization, EmbeddedModel.path());
         Assert.assertEquals(contents(target), contents(whole));
     }
 
