@@ -28,7 +28,9 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     int rows();
 
     /** Returns the bytes that are really allocated. */
-    long bytes();
+    default long bytes() {
+        return named().values().stream().mapToLong(WeightSummary::bytes).sum();
+    }
 
     /**
      * Decodes a row.

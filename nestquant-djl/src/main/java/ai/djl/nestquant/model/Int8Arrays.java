@@ -79,9 +79,4 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
             stats.addRow(error, norm, columns / PackedMatrix.BLOCK, 0);
         }
     }
-
-    @Override
-    public long bytes() {
-        return WeightSummary.bytes(words) + WeightSummary.bytes(rowScales);
-    }
 }

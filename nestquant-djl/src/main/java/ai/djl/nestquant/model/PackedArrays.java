@@ -103,9 +103,6 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     /** Returns the bytes that are really allocated, the tensor scale included. */
     @Override
     public long bytes() {
-        return WeightSummary.bytes(words)
-                + WeightSummary.bytes(betas)
-                + WeightSummary.bytes(rowScales)
-                + Float.BYTES;
+        return CodedArrays.super.bytes() + Float.BYTES;
     }
 }
