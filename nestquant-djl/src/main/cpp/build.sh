@@ -4,8 +4,9 @@
 #   build.sh RESOURCES WORK JAVA_HOME VERSION
 #
 # writes RESOURCES/native/<os>-<arch>/ (the library and nestquant.properties: its version and
-# SHA-256); WORK keeps objects. $CXX names the compiler, $NQ_CXXFLAGS adds to its flags. Without a
-# compiler it says so and succeeds: the portable kernels need none.
+# SHA-256); WORK keeps objects. $CXX names the compiler, $NQ_CXXFLAGS adds to its flags, $NQ_ARCH is
+# the architecture that a cross compiler makes code for. Without a compiler it says so and succeeds:
+# the portable kernels need none.
 set -eu
 
 sources=$(cd "$(dirname "$0")" && pwd)
@@ -34,10 +35,10 @@ case $(uname -s) in
     Darwin) os=osx library=libnestquant.dylib ;;
     *) without "$(uname -s) is not supported" ;;
 esac
-case $(uname -m) in
+case ${NQ_ARCH:-$(uname -m)} in
     x86_64 | amd64) arch=x86_64 levels="avx512 avx2 baseline" ;;
     aarch64 | arm64) arch=aarch64 levels=baseline ;;
-    *) without "$(uname -m) is not supported" ;;
+    *) without "${NQ_ARCH:-$(uname -m)} is not supported" ;;
 esac
 
 cxx=${CXX:-}
@@ -56,7 +57,7 @@ jni="-I$java_home/include -I$java_home/include/$(uname -s | tr '[:upper:]' '[:lo
 
 # no contraction to fused multiply-adds, which would round differently from level to level
 flags="-O3 -std=c++17 -fPIC -fvisibility=hidden -ffp-contract=off -fno-exceptions -fno-rtti"
-flags="$flags -fno-math-errno -Wall -Wextra -Wno-psabi -Wno-maybe-uninitialized ${NQ_CXXFLAGS:-}"
+flags="$flags -fno-math-errno -Wall -Wextra -Wno-psabi -Wno-maybe-uninitialized -Wno-unknown-warning-option ${NQ_CXXFLAGS:-}"
 link="-shared -pthread"
 [ $os = osx ] || link="$link -static-libstdc++ -static-libgcc -Wl,--no-undefined -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now"
 
@@ -137,15 +138,16 @@ for failed in "$work"/*.failed; do
 done
 
 # a function that several levels could share would be taken from any of them
-if [ $os = linux ] && command -v nm >/dev/null 2>&1; then
+nm=$($cxx -print-prog-name=nm)
+if [ $os = linux ] && command -v "$nm" >/dev/null 2>&1; then
     for level in $known; do
-        shared=$(nm "$work"/*."$level".o | grep ' [VWuvw] ' | grep -v ' w _ITM\| w __gmon' |
+        shared=$("$nm" "$work"/*."$level".o | grep ' [VWuvw] ' | grep -v ' w _ITM\| w __gmon' |
             grep -v "N2nq[0-9]*$level" || true)
         [ -z "$shared" ] || fail "$level defines what other levels could take from it: $shared"
     done
 fi
 
-$cxx $link -o "$work/$library" "$work"/*.o
+$cxx $link ${NQ_CXXFLAGS:-} -o "$work/$library" "$work"/*.o
 cp "$work/$library" "$target/$library.part"
 mv -f "$target/$library.part" "$target/$library"
 cat >"$target/nestquant.properties" <<PROPERTIES

@@ -44,6 +44,9 @@ constexpr int STEPS_PER_OCTAVE = 12;
 /** Coarser scales that may fail before the search gives up, see RowScaleSearch.java. */
 constexpr int PATIENCE = 8;
 
+/** A sum of floats in any order that is so many times larger is larger in order, too. */
+constexpr double SURELY = 1.001;
+
 /** 2^(-i/12), correctly rounded. */
 constexpr double ROOTS[STEPS_PER_OCTAVE] = {
     1.0,
@@ -115,6 +118,14 @@ NQ_INLINE bool any(I mask) {
     return bitsOf(mask) != 0;
 }
 
+NQ_INLINE float total(F v) {
+    float sum = 0;
+    for (int l = 0; l < W; l++) {
+        sum += v[l];
+    }
+    return sum;
+}
+
 NQ_INLINE F load(const float* from) {
     return *reinterpret_cast<const UnalignedF*>(from);
 }
@@ -123,56 +134,66 @@ NQ_INLINE void store(float* to, F value) {
     *reinterpret_cast<UnalignedF*>(to) = value;
 }
 
-/**
- * Finds the points of E8 nearest to v, as doubled integers y, and returns their squared distances;
- * GossetLattice.nearest.
- */
-NQ_INLINE F nearest(const F* v, F* y) {
-    I parity = {};
-    I signs = {};
-    I largest = {};
-    I smallest = splat(INT32_MAX);
-    F sum = {};
-    F squares = {};
-    F d[8];
+/** The points of E8 nearest to v, GossetLattice.nearest: first their distances, which are cheaper. */
+struct Nearest {
+    /** v, rounded to integers, and what that left. */
+    F rounded[8];
+    F left[8];
+
+    /** Signs of what was left, times: for all coordinates, and for the one with the key `moved`. */
+    F all;
+    F one;
+    I moved;
+
+    /** Returns the squared distances. */
+    NQ_INLINE F distance(const F* v) {
+        I parity = {};
+        I signs = {};
+        I largest = {};
+        I smallest = splat(INT32_MAX);
+        F sum = {};
+        F squares = {};
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        F shifted = v[i] + ROUND;
-        F rounded = shifted - ROUND;
-        d[i] = v[i] - rounded;
-        I bits = (I)d[i];
-        y[i] = rounded + rounded;
-        parity ^= (I)shifted;
-        signs ^= bits;
-        sum += magnitude(d[i]);
-        squares += d[i] * d[i];
-        I key = (bits & 0x7ffffff8) | i;
-        largest = largest > key ? largest : key;
-        smallest = smallest < key ? smallest : key;
+        for (int i = 0; i < 8; i++) {
+            F shifted = v[i] + ROUND;
+            rounded[i] = shifted - ROUND;
+            F d = v[i] - rounded[i];
+            left[i] = d;
+            I bits = (I)d;
+            parity ^= (I)shifted;
+            signs ^= bits;
+            sum += magnitude(d);
+            squares += d * d;
+            I key = (bits & 0x7ffffff8) | i;
+            largest = largest > key ? largest : key;
+            smallest = smallest < key ? smallest : key;
+        }
+        I oddInteger = (parity & 1) != 0;
+        I oddHalf = ((parity ^ (I)((signs >> 31) & 1)) & 1) != 0;
+        F max = (F)(largest & ~7);
+        F min = (F)(smallest & ~7);
+        F integer = oddInteger ? 1 - 2 * max : F{};
+        F half = (2 - sum) + (oddHalf ? 2 * min : F{});
+        I isHalf = integer > half;
+        // 1 or 0 for all coordinates, -1 or 2 for the one that is rounded to the other side
+        all = isHalf ? splat(1.0f) : F{};
+        one = isHalf ? splat(-1.0f) : splat(2.0f);
+        moved = isHalf ? smallest : largest;
+        moved |= ~(isHalf ? oddHalf : oddInteger);
+        return maximum(squares + (isHalf ? half : integer), F{});
     }
-    I oddInteger = (parity & 1) != 0;
-    I oddHalf = ((parity ^ (I)((signs >> 31) & 1)) & 1) != 0;
-    F max = (F)(largest & ~7);
-    F min = (F)(smallest & ~7);
-    F integer = oddInteger ? 1 - 2 * max : F{};
-    F half = (2 - sum) + (oddHalf ? 2 * min : F{});
-    I isHalf = integer > half;
-    F distance = squares + (isHalf ? half : integer);
-    // d's signs times: 1 or 0 for all coordinates, -1 or 2 for the one that is rounded to the
-    // other side
-    F all = isHalf ? splat(1.0f) : F{};
-    F one = isHalf ? splat(-1.0f) : splat(2.0f);
-    I moved = isHalf ? smallest : largest;
-    moved |= ~(isHalf ? oddHalf : oddInteger);
+
+    /** Writes the points as doubled integers y. */
+    NQ_INLINE void point(F* y) const {
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        I bits = (I)d[i];
-        I key = (bits & 0x7ffffff8) | i;
-        F step = key == moved ? one : all;
-        y[i] += (F)((I)step ^ (bits & INT32_MIN));
+        for (int i = 0; i < 8; i++) {
+            I bits = (I)left[i];
+            I key = (bits & 0x7ffffff8) | i;
+            F step = key == moved ? one : all;
+            y[i] = (rounded[i] + rounded[i]) + (F)((I)step ^ (bits & INT32_MIN));
+        }
     }
-    return maximum(distance, F{});
-}
+};
 
 /** Says which points are the leaders of their cosets of q·E8: encodes and decodes them. */
 __attribute__((noinline)) I survive(const F* y, int ratio) {
@@ -333,12 +354,12 @@ struct Encoder {
     }
 
     /** Finds the points nearest to x/β_j and returns their errors, infinite out of reach. */
-    NQ_INLINE F nearestWith(int j, const F* x, F norm, F* y) const {
+    NQ_INLINE F nearestWith(int j, const F* x, F norm, Nearest& nearest) const {
         F scaled[8];
         for (int i = 0; i < 8; i++) {
             scaled[i] = x[i] * steps[j].inverse;
         }
-        F error = nearest(scaled, y) * steps[j].beta * steps[j].beta;
+        F error = nearest.distance(scaled) * steps[j].beta * steps[j].beta;
         return norm <= steps[j].reach ? error : splat(INFINITE);
     }
 
@@ -346,10 +367,18 @@ struct Encoder {
     NQ_INLINE F leastError(const F* x, F norm, bool& overloads) const {
         F least = splat(INFINITE);
         for (int j = 0; j < size; j++) {
-            F y[8];
-            F error = nearestWith(j, x, norm, y);
-            I good = fits(j, y, error < least);
-            least = good ? error : least;
+            if (!any(norm <= steps[j].reach)) {
+                continue;
+            }
+            Nearest nearest;
+            F error = nearestWith(j, x, norm, nearest);
+            I better = error < least;
+            if (any(better)) {
+                F y[8];
+                nearest.point(y);
+                I good = fits(j, y, better);
+                least = good ? error : least;
+            }
         }
         I overloaded = least == INFINITE;
         if (__builtin_expect(any(overloaded), 0)) {
@@ -388,7 +417,9 @@ struct Encoder {
                 shortened[i] = factor * maximum(splat(-box), minimum(splat(box), scaled));
             }
             factor *= SHORTENING;
-            nearest(shortened, y);
+            Nearest nearest;
+            nearest.distance(shortened);
+            nearest.point(y);
             F error = {};
             for (int i = 0; i < 8; i++) {
                 F difference = x[i] - y[i] * halfStep;
@@ -410,7 +441,10 @@ struct Encoder {
     }
 };
 
-/** A row, and what is known of its blocks. */
+/**
+ * A row, and what is known of its blocks. They are encoded in groups of similar norms, which differ
+ * less in the steps that suit them.
+ */
 struct Row {
     const float* entries;
     int blocks;
@@ -419,8 +453,11 @@ struct Row {
     /** The row as structure of arrays, [groups][9][W]: entries 0 to 7, squared norms. */
     float* lanes;
 
-    /** Squared errors of the blocks [groups][W]. */
+    /** Squared errors of the blocks [blocks]. */
     float* errors;
+
+    /** The blocks of the groups [groups][W]. */
+    std::int32_t* order;
 
     /** For each step the blocks that it might serve better [MAX_STEPS][groups][W]. */
     std::int32_t* open;
@@ -429,7 +466,8 @@ struct Row {
         int padded = groups() * W;
         lanes = scratch;
         errors = lanes + 9 * padded;
-        open = reinterpret_cast<std::int32_t*>(errors + padded);
+        order = reinterpret_cast<std::int32_t*>(errors + padded);
+        open = order + padded;
     }
 
     int groups() const { return (blocks + W - 1) / W; }
@@ -444,18 +482,66 @@ struct Row {
         }
         return NQ_LEVEL::load(from + 8 * W);
     }
+
+    /** Keeps the errors of a group's blocks. */
+    NQ_INLINE void keep(int group, F groupErrors) {
+        float values[W];
+        store(values, groupErrors);
+        for (int l = 0; l < count(group); l++) {
+            errors[order[group * W + l]] = values[l];
+        }
+    }
+
+    /** Returns the sum of all blocks' errors, in their own order. */
+    double error() const {
+        double sum = 0;
+        for (int block = 0; block < blocks; block++) {
+            sum += static_cast<double>(errors[block]);
+        }
+        return sum;
+    }
 };
+
+/** Orders blocks by their norms, the largest first, to a sixteenth; sums the norms up. */
+void sort(Row& row) {
+    constexpr int BUCKETS = 64;
+    int counts[BUCKETS + 1] = {};
+    std::int32_t* keys = row.open;
+    std::int32_t largest = 0;
+    for (int block = 0; block < row.blocks; block++) {
+        float norm = 0;
+        for (int i = 8 * block; i < 8 * block + 8; i++) {
+            norm += row.entries[i] * row.entries[i];
+        }
+        row.norm += static_cast<double>(norm);
+        std::memcpy(&keys[block], &norm, sizeof norm);
+        keys[block] >>= 19;
+        largest = keys[block] > largest ? keys[block] : largest;
+    }
+    for (int block = 0; block < row.blocks; block++) {
+        int bucket = largest - keys[block];
+        keys[block] = bucket < BUCKETS ? bucket : BUCKETS - 1;
+        counts[keys[block] + 1]++;
+    }
+    for (int bucket = 0; bucket < BUCKETS; bucket++) {
+        counts[bucket + 1] += counts[bucket];
+    }
+    for (int block = 0; block < row.blocks; block++) {
+        row.order[counts[keys[block]]++] = block;
+    }
+}
 
 /** Rearranges a row; returns false if an entry is too large or no number. */
 bool arrange(Row& row) {
     I bad = {};
+    sort(row);
     for (int g = 0; g < row.groups(); g++) {
         float* group = row.lanes + g * 9 * W;
-        const float* from = row.entries + 8 * g * W;
         int count = row.count(g);
         for (int l = 0; l < W; l++) {
+            const float* from = row.entries + 8 * row.order[g * W + (l < count ? l : 0)];
             for (int i = 0; i < 8; i++) {
-                group[i * W + l] = l < count ? from[8 * l + i] : 0.0f;
+                group[i * W + l] = l < count ? from[i] : 0.0f;
             }
         }
         F norm = {};
@@ -465,9 +551,6 @@ bool arrange(Row& row) {
             norm += entry * entry;
         }
         store(group + 8 * W, norm);
-        for (int l = 0; l < count; l++) {
-            row.norm += static_cast<double>(norm[l]);
-        }
     }
     return !any(bad);
 }
@@ -504,7 +587,7 @@ struct RowEncoder {
     using Blocks = Encoder<DUAL>;
 
     const LatticeCode& code;
-    const Row& row;
+    Row& row;
     float tensorScale;
     Blocks encoder;
     double least;
@@ -513,19 +596,19 @@ struct RowEncoder {
     /** Tries an exponent; returns whether it is the best so far. */
     bool improves(int exponent) {
         encoder.setRowScale(code, rowScale(tensorScale, exponent));
-        double error = 0;
         bool overloads = false;
+        F sums = {};
         for (int g = 0; g < row.groups(); g++) {
-            if (error >= least) {
-                return false;
-            }
             F x[8];
             F norm = row.load(g, x);
             F errors = encoder.leastError(x, norm, overloads);
-            for (int l = 0; l < row.count(g); l++) {
-                error += static_cast<double>(errors[l]);
+            row.keep(g, errors);
+            sums += errors;
+            if (g % 4 == 3 && static_cast<double>(total(sums)) > SURELY * least) {
+                return false;
             }
         }
+        double error = row.error();
         if (error >= least) {
             return false;
         }
@@ -579,10 +662,7 @@ struct RowEncoder {
             }
             improve<true>(encoder.size - 1, opened(0), out.overloads, out);
         }
-        out.error = 0;
-        for (int block = 0; block < row.blocks; block++) {
-            out.error += static_cast<double>(row.errors[block]);
-        }
+        out.error = row.error();
         return fitting;
     }
 
@@ -601,20 +681,29 @@ private:
             best.point[i] = F{};
         }
         for (int j = 0; j < encoder.size; j++) {
-            F y[8];
-            errors[j] = encoder.nearestWith(j, x, norm, y);
-            I good = encoder.fits(j, y, errors[j] < best.error);
-            best.keep(good, j, errors[j], y);
+            errors[j] = splat(INFINITE);
+            if (!any(norm <= encoder.steps[j].reach)) {
+                continue;
+            }
+            Nearest nearest;
+            errors[j] = encoder.nearestWith(j, x, norm, nearest);
+            I better = errors[j] < best.error;
+            if (any(better)) {
+                F y[8];
+                nearest.point(y);
+                best.keep(encoder.fits(j, y, better), j, errors[j], y);
+            }
         }
         int count = row.count(g);
         for (int j = 0; j < encoder.size; j++) {
             I better = errors[j] < best.error;
+            // lanes beyond the last have the error 0
             for (std::uint32_t bits = bitsOf(better); bits != 0; bits &= bits - 1) {
-                opened(j)[open[j]++] = g * W + __builtin_ctz(bits);
+                opened(j)[open[j]++] = row.order[g * W + __builtin_ctz(bits)];
             }
         }
-        store(row.errors + g * W, best.error);
-        put(best, count, nullptr, g * W, out);
+        row.keep(g, best.error);
+        put(best, count, row.order + g * W, out);
         return !any(best.error == INFINITE);
     }
 
@@ -627,21 +716,25 @@ private:
         for (int first = 0; first < count; first += W) {
             int here = count - first < W ? count - first : W;
             alignas(64) float entries[8][W] = {};
-            typename Blocks::Best best;
-            best.error = F{};
-            best.index = I{};
+            alignas(64) float points[8][W] = {};
+            alignas(64) float errors[W] = {};
+            std::int32_t indices[W] = {};
             for (int l = 0; l < here; l++) {
                 int block = blocks[first + l];
                 for (int i = 0; i < 8; i++) {
                     entries[i][l] = row.entries[8 * block + i];
-                    best.point[i][l] = static_cast<float>(out.points[8 * block + i]);
+                    points[i][l] = static_cast<float>(out.points[8 * block + i]);
                 }
-                best.error[l] = row.errors[block];
-                best.index[l] = out.indices[block];
+                errors[l] = row.errors[block];
+                indices[l] = out.indices[block];
             }
+            typename Blocks::Best best;
+            best.error = load(errors);
+            std::memcpy(&best.index, indices, sizeof indices);
             F x[8];
             F norm = {};
             for (int i = 0; i < 8; i++) {
+                best.point[i] = load(points[i]);
                 x[i] = load(entries[i]);
                 norm += x[i] * x[i];
             }
@@ -650,38 +743,41 @@ private:
             I active = best.error > 0;
             int attempts = OVERLOADED ? INT32_MAX : INNER_ATTEMPTS;
             encoder.shorten(j, x, factor, active, attempts, best);
+            store(errors, best.error);
             for (int l = 0; l < here; l++) {
-                row.errors[blocks[first + l]] = best.error[l];
+                row.errors[blocks[first + l]] = errors[l];
             }
-            put(best, here, blocks + first, 0, out);
+            put(best, here, blocks + first, out);
         }
     }
 
-    /** Writes points and indices of blocks `to[l]`, or `first + l` if there is no list. */
+    /** Writes points and indices of blocks `to[l]`. */
     NQ_INLINE void put(
-        const typename Blocks::Best& best,
-        int count,
-        const std::int32_t* to,
-        int first,
-        EncodedRow& out) {
-        I y[8];
-        for (int i = 0; i < 8; i++) {
-            // the lowest byte of ROUND is 0
-            y[i] = (I)(best.point[i] + ROUND);
+        const typename Blocks::Best& best, int count, const std::int32_t* to, EncodedRow& out) {
+        // the lowest byte of ROUND is 0
+        I low = {};
+        I high = {};
+        for (int i = 3; i >= 0; i--) {
+            low = low << 8 | ((I)(best.point[i] + ROUND) & 255);
+            high = high << 8 | ((I)(best.point[i + 4] + ROUND) & 255);
         }
+        std::int32_t halves[2][W];
+        std::int32_t indices[W];
+        std::memcpy(halves[0], &low, sizeof low);
+        std::memcpy(halves[1], &high, sizeof high);
+        std::memcpy(indices, &best.index, sizeof best.index);
         for (int l = 0; l < count; l++) {
-            int block = to == nullptr ? first + l : to[l];
-            out.indices[block] = static_cast<std::uint8_t>(best.index[l]);
-            for (int i = 0; i < 8; i++) {
-                out.points[8 * block + i] = static_cast<std::int8_t>(y[i][l]);
-            }
+            int block = to[l];
+            out.indices[block] = static_cast<std::uint8_t>(indices[l]);
+            std::memcpy(out.points + 8 * block, &halves[0][l], 4);
+            std::memcpy(out.points + 8 * block + 4, &halves[1][l], 4);
         }
     }
 };
 
 template <bool DUAL>
 void encodeArranged(
-    const LatticeCode& code, float tensorScale, int window, const Row& row, EncodedRow& out) {
+    const LatticeCode& code, float tensorScale, int window, Row& row, EncodedRow& out) {
     RowEncoder<DUAL> encoder{code, row, tensorScale, {}, 0, false};
     if (row.norm == 0) {
         encoder.finish(0, out);

@@ -79,20 +79,23 @@ NQ_JNI(jlong, NativeKernels_address)(JNIEnv* env, jclass, jobject buffer) {
     return reinterpret_cast<jlong>(env->GetDirectBufferAddress(buffer));
 }
 
-/** y = W·x; y [x.rows][w.rows]. */
+/** y = W·x; y [x.rows][w.rows] is an array, or a buffer where that is null. */
 NQ_JNI(void, NativeKernels_multiply)
 (JNIEnv* env, jclass, jlong handle, jint code, jint rows, jint columns, jlong words, jlong betas,
  jlong scales, jfloat tensorScale, jint vectors, jbyteArray high, jbyteArray low, jfloatArray xScales,
- jfloatArray result) {
+ jfloatArray result, jlong buffer) {
     nq::Matrix w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
     void* h = env->GetPrimitiveArrayCritical(high, nullptr);
     void* l = low == nullptr ? nullptr : env->GetPrimitiveArrayCritical(low, nullptr);
     void* s = env->GetPrimitiveArrayCritical(xScales, nullptr);
-    void* y = env->GetPrimitiveArrayCritical(result, nullptr);
+    void* y = result == nullptr ? reinterpret_cast<void*>(buffer)
+                                : env->GetPrimitiveArrayCritical(result, nullptr);
     nq::Rows x = {vectors, columns, static_cast<const std::int8_t*>(h),
                   static_cast<const std::int8_t*>(l), static_cast<const float*>(s)};
     nq::multiply(context(handle), w, x, static_cast<float*>(y));
-    env->ReleasePrimitiveArrayCritical(result, y, 0);
+    if (result != nullptr) {
+        env->ReleasePrimitiveArrayCritical(result, y, 0);
+    }
     env->ReleasePrimitiveArrayCritical(xScales, s, JNI_ABORT);
     if (low != nullptr) {
         env->ReleasePrimitiveArrayCritical(low, l, JNI_ABORT);

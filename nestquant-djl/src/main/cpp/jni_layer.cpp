@@ -50,6 +50,17 @@ T* address(JNIEnv* env, jobjectArray buffers, int index) {
     return start;
 }
 
+/** The addresses of buffers, to be freed; null where memory is missing. */
+std::int64_t* addressesOf(JNIEnv* env, jobjectArray buffers) {
+    jsize count = env->GetArrayLength(buffers);
+    std::int64_t* addresses = static_cast<std::int64_t*>(
+        std::malloc(sizeof(std::int64_t) * static_cast<std::size_t>(count)));
+    for (jsize i = 0; i < count && addresses != nullptr; i++) {
+        addresses[i] = reinterpret_cast<std::int64_t>(address<char>(env, buffers, i));
+    }
+    return addresses;
+}
+
 }  // namespace
 
 #define NQ_JNI(type, name) extern "C" JNIEXPORT type JNICALL Java_ai_djl_nestquant_kernels_##name
@@ -117,30 +128,39 @@ NQ_JNI(void, NativeLayer_free)(JNIEnv*, jclass, jlong layer) {
     delete reinterpret_cast<OwnedLayer*>(layer);
 }
 
-/** Runs tokens through a layer; 1 if an entry is no number, 2 where memory is missing, else 0. */
+/** Runs tokens through layers; 1 if an entry is no number, 2 where memory is missing, else 0. */
 NQ_JNI(jint, NativeLayer_run)
-(JNIEnv* env, jclass, jlong handle, jlong layer, jobject h, jint tokens, jint past, jobject cos,
- jobject sin, jobjectArray slots, jint capacity) {
+(JNIEnv* env, jclass, jlong handle, jlongArray layers, jobject h, jint tokens, jint past, jobject cos,
+ jobject sin, jobjectArray slots, jintArray capacities) {
     nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
-    jsize count = env->GetArrayLength(slots);
-    std::int64_t* addresses =
-        static_cast<std::int64_t*>(std::malloc(sizeof(std::int64_t) * static_cast<std::size_t>(count)));
-    if (addresses == nullptr) {
-        return 2;
-    }
-    for (jsize s = 0; s < count; s++) {
-        addresses[s] = reinterpret_cast<std::int64_t>(address<char>(env, slots, s));
-    }
     nq::Pass pass = {static_cast<float*>(env->GetDirectBufferAddress(h)),
                      tokens,
                      past,
                      static_cast<const float*>(env->GetDirectBufferAddress(cos)),
                      static_cast<const float*>(env->GetDirectBufferAddress(sin)),
-                     addresses,
-                     capacity,
+                     nullptr,
+                     0,
                      nullptr};
-    bool numbers =
-        context.level->runLayer(context.pool, reinterpret_cast<OwnedLayer*>(layer)->layer, pass);
-    std::free(addresses);
-    return numbers ? 0 : 1;
+    jsize count = env->GetArrayLength(layers);
+    for (jsize l = 0; l < count; l++) {
+        jobjectArray ofLayer = static_cast<jobjectArray>(env->GetObjectArrayElement(slots, l));
+        std::int64_t* addresses = addressesOf(env, ofLayer);
+        env->DeleteLocalRef(ofLayer);
+        if (addresses == nullptr) {
+            return 2;
+        }
+        jlong layer;
+        env->GetLongArrayRegion(layers, l, 1, &layer);
+        jint capacity;
+        env->GetIntArrayRegion(capacities, l, 1, &capacity);
+        pass.slots = addresses;
+        pass.capacity = capacity;
+        bool numbers = context.level->runLayer(
+            context.pool, reinterpret_cast<OwnedLayer*>(layer)->layer, pass);
+        std::free(addresses);
+        if (!numbers) {
+            return 1;
+        }
+    }
+    return 0;
 }

@@ -229,10 +229,18 @@ NQ_INLINE auto toFloats(Two<V> v) {
 /** Lane i becomes lane i ^ D. */
 template <int D>
 NQ_INLINE FloatPart swapped(FloatPart v) {
+#if defined(__clang__)
+    FloatPart to;
+    for (int i = 0; i < WIDTH; i++) {
+        to[i] = v[i ^ D];
+    }
+    return to;
+#else
     const Lanes lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     Part from;
     std::memcpy(&from, &lanes, sizeof from);
     return __builtin_shuffle(v, from ^ D);
+#endif
 }
 
 template <int D, typename V>

@@ -378,13 +378,17 @@ struct Attention {
         AttentionScratch s = attentionScratch(arena.next, size, length());
         append(head, arena.next);
         for (int t = 0; t < pass->tokens; t++) {
+            // as few passes over the cache as possible
             int first = head * group();
             int end = first + group();
-            for (; first + 4 <= end; first += 4) {
-                step<4>(t, head, first, s, x);
+            for (; first + STEP_QUERIES <= end; first += STEP_QUERIES) {
+                step<STEP_QUERIES>(t, head, first, s, x);
             }
-            for (; first < end; first++) {
-                step<1>(t, head, first, s, x);
+            switch (end - first) {
+                case 3: step<3>(t, head, first, s, x); break;
+                case 2: step<2>(t, head, first, s, x); break;
+                case 1: step<1>(t, head, first, s, x); break;
+                default: break;
             }
         }
     }

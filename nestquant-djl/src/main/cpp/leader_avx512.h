@@ -26,9 +26,10 @@ NQ_INLINE __m512i allBytes(int value) {
     return _mm512_set1_epi32(bytes(value));
 }
 
-/** v turned left by `bits` of 32. */
-NQ_INLINE __m512i turned(Lanes v, int bits) {
-    return _mm512_rol_epi32((__m512i)v, bits);
+/** v turned left by BITS of 32. */
+template <int BITS>
+NQ_INLINE __m512i turned(Lanes v) {
+    return _mm512_rol_epi32((__m512i)v, BITS);
 }
 
 /** Bits of a where `mask` has ones, of b elsewhere. */
@@ -73,7 +74,7 @@ template <bool DUAL>
 NQ_INLINE Block unpack4(Lanes word) {
     __mmask16 set = withBit(word, 11);
     __m512i p = _mm512_maskz_mov_epi32(set, allBytes(8));
-    __m512i spare = turned(word, 4);
+    __m512i spare = turned<4>(word);
     __m512i low = masked(spare, (std::int32_t)0xF0F070F0, p);
     __m512i high = masked((__m512i)word, bytes(0xF0), p);
     __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x11))
@@ -86,9 +87,9 @@ template <bool DUAL>
 NQ_INLINE Block unpack3(Lanes word) {
     __mmask16 set = withBit(word, 10);
     __m512i p = _mm512_maskz_mov_epi32(set, allBytes(16));
-    __m512i spare = turned(word, 5);
+    __m512i spare = turned<5>(word);
     __m512i low = masked(spare, (std::int32_t)0xE0E060E0, p);
-    __m512i high = masked(turned(word, 2), bytes(0xE0), p);
+    __m512i high = masked(turned<2>(word), bytes(0xE0), p);
     __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x09))
                        : parities((__m512i)word, parityMatrix(0x09, 0x24), set);
     return {(Lanes)low, restored(high, odd, 29), (Lanes)spare, (Lanes)odd};
@@ -99,13 +100,13 @@ template <bool DUAL>
 NQ_INLINE Block unpackFourth(Lanes a, Lanes b, Lanes c) {
     __mmask16 set = withBit(c, 14);
     __m512i p = _mm512_maskz_mov_epi32(set, allBytes(16));
-    __m512i low = chosen(allBytes(0x80), turned(c, 1), turned(a, 31));
-    __m512i high = chosen(allBytes(0x80), (__m512i)c, turned(b, 31));
+    __m512i low = chosen(allBytes(0x80), turned<1>(c), turned<31>(a));
+    __m512i high = chosen(allBytes(0x80), (__m512i)c, turned<31>(b));
     __m512i odd = DUAL ? parityOf((__m512i)(a ^ b), bytes(0x40))
                        : parities(_mm512_xor_si512(low, high), parityMatrix(0x20, 0x80), set);
     high = masked(high, bytes(0xE0), p);
     return {(Lanes)masked(low, (std::int32_t)0xE0E060E0, p), restored(high, odd, 29),
-            (Lanes)turned(b, 2), (Lanes)odd};
+            (Lanes)turned<2>(b), (Lanes)odd};
 }
 
 /** The ladder steps in both halves of every lane. */

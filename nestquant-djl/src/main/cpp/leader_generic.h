@@ -115,7 +115,7 @@ NQ_INLINE Block unpack4(Part word) {
     block.odd = times(lowest, (std::int32_t)0x88888888);
     // bit 28 is the lowest of a_7, stored flipped, or free and given by the others
     Part right = word ^ (shiftRight(block.odd, 3) & (1 << 28));
-    block.low = ((word + word) & 0x1E1E0E1E) ^ p;
+    block.low = ((word << 1) & 0x1E1E0E1E) ^ p;
     block.high = (shiftRight(right, 3) & bytes(0x1E)) ^ p;
     block.spare = shiftRight(word, 26);
     if (!DUAL) {
@@ -134,7 +134,7 @@ NQ_INLINE Block unpack3(Part word) {
     Block block;
     block.odd = times(bits & bytes(1), bytes(0x80));
     Part right = word ^ (shiftRight(block.odd, 4) & (1 << 27));
-    block.low = ((word + word) & 0x0E0E060E) ^ p;
+    block.low = ((word << 1) & 0x0E0E060E) ^ p;
     block.high = (shiftRight(right, 2) & bytes(0x0E)) ^ p;
     block.spare = shiftRight(word, 25);
     if (!DUAL) {

@@ -1,13 +1,7 @@
 package ai.djl.nestquant.integration;
 
-import ai.djl.util.JsonUtils;
 import com.google.gson.JsonObject;
-import java.io.File;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.Test;
@@ -15,40 +9,10 @@ import org.testng.annotations.Test;
 /** The command line, run as a user runs it. */
 public class CommandLineTest {
 
-    private static final Path SCRIPT =
-            Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
-
-    private record Result(int exitCode, String out, String err) {
-
-        JsonObject json() {
-            Assert.assertEquals(exitCode, 0, err);
-            return JsonUtils.GSON.fromJson(out, JsonObject.class);
-        }
-    }
-
-    private static Result run(Object... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
-        command.add(SCRIPT.toString());
-        for (Object argument : arguments) {
-            command.add(argument.toString());
-        }
-        File out = File.createTempFile("out", ".txt", new File("target"));
-        File err = File.createTempFile("err", ".txt", new File("target"));
-        Process process =
-                new ProcessBuilder(command)
-                        .directory(new File(System.getProperty("java.io.tmpdir")))
-                        .redirectOutput(out.getAbsoluteFile())
-                        .redirectError(err.getAbsoluteFile())
-                        .start();
-        process.getOutputStream().close();
-        int exitCode = process.waitFor();
-        return new Result(exitCode, Files.readString(out.toPath()), Files.readString(err.toPath()));
-    }
-
     @Test
     public void generatePrintsOneJsonObjectWithTheAgreedKeys() throws Exception {
-        Result result =
-                run(
+        CommandLine.Result result =
+                CommandLine.run(
                         "generate",
                         "--json",
                         "--greedy",
@@ -80,7 +44,8 @@ public class CommandLineTest {
 
     @Test
     public void generatePrintsTextSpeedAndMemory() throws Exception {
-        Result result = run("generate", "--prompt", "Once upon a time", "--max-tokens", 8);
+        CommandLine.Result result =
+                CommandLine.run("generate", "--prompt", "Once upon a time", "--max-tokens", 8);
         Assert.assertEquals(result.exitCode(), 0, result.err());
         String all = result.out() + result.err();
         Assert.assertTrue(all.contains("tokens/s"), all);
@@ -96,7 +61,7 @@ public class CommandLineTest {
                         .get("perplexity")
                         .getAsDouble();
         JsonObject json =
-                run(
+                CommandLine.run(
                                 "perplexity",
                                 "--json",
                                 "--model",
@@ -119,7 +84,8 @@ public class CommandLineTest {
     public void quantisedPerplexityOfTheDemoModelIsWithinThreePercent() throws Exception {
         Path text = TestModels.shared("models/demo/valid.txt");
         double reference = 24.00; // float, from the model's card
-        JsonObject json = run("perplexity", "--json", "--text", text, "--context", 512).json();
+        JsonObject json =
+                CommandLine.run("perplexity", "--json", "--text", text, "--context", 512).json();
         double perplexity = json.get("perplexity").getAsDouble();
         Assert.assertEquals(perplexity, reference, 0.03 * reference);
         Assert.assertTrue(perplexity > reference * 0.999, "too good: is anything quantised?");
@@ -142,7 +108,7 @@ public class CommandLineTest {
 
     private static double smolLm2Perplexity(Path model, Path text, String quantization)
             throws Exception {
-        return run(
+        return CommandLine.run(
                         "perplexity",
                         "--json",
                         "--model",
@@ -162,7 +128,7 @@ public class CommandLineTest {
 
     @Test
     public void infoDescribesTheModel() throws Exception {
-        JsonObject json = run("info", "--json").json();
+        JsonObject json = CommandLine.run("info", "--json").json();
         Assert.assertEquals(
                 json.keySet(),
                 Set.of(
@@ -181,13 +147,13 @@ public class CommandLineTest {
 
     @Test
     public void wrongUsageExitsWithTwoAndFailureWithOne() throws Exception {
-        Result usage = run("generate", "--no-such-option");
+        CommandLine.Result usage = CommandLine.run("generate", "--no-such-option");
         Assert.assertEquals(usage.exitCode(), 2);
         Assert.assertTrue(usage.err().contains("--no-such-option"), usage.err());
-        Result failure = run("info", "--model", "no-such-directory");
+        CommandLine.Result failure = CommandLine.run("info", "--model", "no-such-directory");
         Assert.assertEquals(failure.exitCode(), 1);
         Assert.assertTrue(failure.err().contains("no-such-directory"), failure.err());
         Assert.assertEquals(failure.err().strip().lines().count(), 1, failure.err());
-        Assert.assertEquals(run("info", "--quantization", "w5").exitCode(), 2);
+        Assert.assertEquals(CommandLine.run("info", "--quantization", "w5").exitCode(), 2);
     }
 }

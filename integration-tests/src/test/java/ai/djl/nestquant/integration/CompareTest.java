@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.htmlunit.WebClient;
@@ -27,12 +26,7 @@ import org.testng.annotations.Test;
 /** {@code nestquant compare} on the embedded model, run as a user runs it. */
 public class CompareTest {
 
-    private static final Path SCRIPT =
-            Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
-
     private static final String[] METHODS = {"w4", "w4,code=int4", "w4a4kv4", "w4a4kv4,code=int4"};
-
-    private static final long MINUTES = 5;
 
     private Path folder;
 
@@ -57,27 +51,20 @@ public class CompareTest {
         Files.delete(folder);
     }
 
-    private Process start(String... more) throws IOException {
+    private CommandLine startAll(Object... more) throws IOException {
         return start(8, String.join(";", METHODS), more);
     }
 
-    private Process start(int windows, String methods, String... more) throws IOException {
-        List<String> command = new ArrayList<>(List.of(SCRIPT.toString(), "compare"));
-        command.addAll(List.of("--text", folder.resolve("text.txt").toString()));
-        command.addAll(List.of("--context", "64", "--windows", Integer.toString(windows)));
-        command.addAll(List.of("--methods", methods));
-        command.addAll(Arrays.asList(more));
-        return new ProcessBuilder(command)
-                .redirectOutput(folder.resolve("out").toFile())
-                .redirectError(folder.resolve("err").toFile())
-                .start();
+    private CommandLine start(int windows, String methods, Object... more) throws IOException {
+        List<Object> arguments = new ArrayList<>(List.of("compare", "--context", 64));
+        arguments.addAll(List.of("--text", folder.resolve("text.txt")));
+        arguments.addAll(List.of("--windows", windows, "--methods", methods));
+        arguments.addAll(Arrays.asList(more));
+        return CommandLine.start(arguments.toArray());
     }
 
-    private JsonArray finish(Process process) throws Exception {
-        Assert.assertTrue(process.waitFor(MINUTES, TimeUnit.MINUTES), "still running");
-        Assert.assertEquals(process.exitValue(), 0, Files.readString(folder.resolve("err")));
-        String out = Files.readString(folder.resolve("out"));
-        return JsonUtils.GSON.fromJson(out, JsonObject.class).getAsJsonArray("rows");
+    private static JsonArray finish(CommandLine process) throws Exception {
+        return process.finish().json().getAsJsonArray("rows");
     }
 
     private static JsonArray rows(Path results) throws IOException {
@@ -95,15 +82,7 @@ public class CompareTest {
         Path html = folder.resolve("a.html");
         Path results = folder.resolve("a.json");
         JsonArray rows =
-                finish(
-                        start(
-                                "--json",
-                                "--results",
-                                results.toString(),
-                                "--csv",
-                                csv.toString(),
-                                "--html",
-                                html.toString()));
+                finish(startAll("--json", "--results", results, "--csv", csv, "--html", html));
         Assert.assertEquals(rows.size(), METHODS.length + 1);
         JsonObject exact = rows.get(0).getAsJsonObject();
         Assert.assertEquals(exact.get("method").getAsString(), "none");
@@ -143,19 +122,18 @@ public class CompareTest {
     @Test
     public void interruptedComparisonKeepsFinishedRowsAndGoesOn() throws Exception {
         Path results = folder.resolve("b.json");
-        Process process = start("--json", "--results", results.toString());
+        CommandLine process = startAll("--json", "--results", results);
         JsonArray before = new JsonArray();
         while (before.size() < 2) {
-            Assert.assertTrue(process.isAlive(), Files.readString(folder.resolve("err")));
+            Assert.assertTrue(process.isRunning(), process.err());
             Thread.sleep(20);
             before = rows(results);
         }
-        // the script replaces itself by java, so this ends the work at once
-        process.destroyForcibly().waitFor();
+        process.kill();
         before = rows(results);
         int finished = before.size();
         Assert.assertTrue(finished >= 2 && finished <= METHODS.length + 1, "finished " + finished);
-        JsonArray after = finish(start("--json", "--results", results.toString()));
+        JsonArray after = finish(startAll("--json", "--results", results));
         Assert.assertEquals(after.size(), METHODS.length + 1);
         for (int i = 0; i < finished; i++) {
             for (String key : List.of("method", "quantizationSeconds", "scoringSeconds")) {
@@ -171,10 +149,10 @@ public class CompareTest {
 
     @Test
     public void timesAreAddedToRowsThatLackThem() throws Exception {
-        String results = folder.resolve("d.json").toString();
-        String calibration = folder.resolve("text.txt").toString();
-        String[] arguments = {"--json", "--results", results, "--calibration", calibration};
-        String[] without = Arrays.copyOf(arguments, arguments.length + 1);
+        Path results = folder.resolve("d.json");
+        Path calibration = folder.resolve("text.txt");
+        Object[] arguments = {"--json", "--results", results, "--calibration", calibration};
+        Object[] without = Arrays.copyOf(arguments, arguments.length + 1);
         without[arguments.length] = "--no-times";
         String method = "w3,code=e8,rounding=ldlq";
         JsonObject first = finish(start(1, method, without)).get(1).getAsJsonObject();
@@ -192,13 +170,13 @@ public class CompareTest {
     @Test
     public void resultsOfAnotherComparisonAreNotMixedIn() throws Exception {
         Path results = folder.resolve("c.json");
-        Assert.assertEquals(
-                finish(start(1, "w4;w4", "--json", "--results", results.toString())).size(), 2);
-        Assert.assertEquals(start(2, "w4", "--results", results.toString()).waitFor(), 1);
-        String message = Files.readString(folder.resolve("err"));
-        Assert.assertTrue(message.contains("another comparison"), message);
+        Assert.assertEquals(finish(start(1, "w4;w4", "--json", "--results", results)).size(), 2);
+        CommandLine.Result other = start(2, "w4", "--results", results).finish();
+        Assert.assertEquals(other.exitCode(), 1);
+        Assert.assertTrue(other.err().contains("another comparison"), other.err());
         Files.writeString(results, "{");
-        Assert.assertEquals(start("--results", results.toString()).waitFor(), 1);
-        Assert.assertTrue(Files.readString(folder.resolve("err")).contains("is no results file"));
+        CommandLine.Result damaged = startAll("--results", results).finish();
+        Assert.assertEquals(damaged.exitCode(), 1);
+        Assert.assertTrue(damaged.err().contains("is no results file"), damaged.err());
     }
 }

@@ -4,7 +4,6 @@ import ai.djl.util.JsonUtils;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -14,9 +13,6 @@ import org.testng.annotations.Test;
 /** {@code nestquant evaluate} against the accuracies of the reference implementation. */
 public class EvaluateTest {
 
-    private static final Path SCRIPT =
-            Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
-
     /** The reference gives the outcomes of its first 50 examples one by one. */
     private static final int EXAMPLES = 50;
 
@@ -24,27 +20,21 @@ public class EvaluateTest {
     private static final double ONE_EXAMPLE = 1.0 / EXAMPLES + 1e-9;
 
     private static JsonObject evaluate(String task, Path data) throws Exception {
-        File out = File.createTempFile("evaluate", ".json", new File("target"));
-        Process process =
-                new ProcessBuilder(
-                                SCRIPT.toString(),
+        JsonObject json =
+                CommandLine.run(
                                 "evaluate",
                                 "--json",
                                 "--quantization",
                                 "none",
                                 "--model",
-                                TestModels.smolLm2().toString(),
+                                TestModels.smolLm2(),
                                 "--task",
                                 task,
                                 "--data",
-                                data.toString(),
+                                data,
                                 "--limit",
-                                Integer.toString(EXAMPLES))
-                        .redirectOutput(out)
-                        .redirectError(ProcessBuilder.Redirect.DISCARD)
-                        .start();
-        Assert.assertEquals(process.waitFor(), 0);
-        JsonObject json = JsonUtils.GSON.fromJson(Files.readString(out.toPath()), JsonObject.class);
+                                EXAMPLES)
+                        .json();
         Assert.assertEquals(json.get("task").getAsString(), task);
         Assert.assertEquals(json.get("examples").getAsInt(), EXAMPLES);
         return json;

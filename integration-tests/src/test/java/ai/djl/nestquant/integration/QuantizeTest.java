@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
@@ -15,10 +14,6 @@ import org.testng.annotations.Test;
 
 /** {@code nestquant quantize} as a process that is killed and started again. */
 public class QuantizeTest {
-
-    private static final Path SCRIPT =
-            Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
-    private static final int MINUTES = 5;
 
     private Path folder;
 
@@ -36,22 +31,13 @@ public class QuantizeTest {
         }
     }
 
-    private Process start(Path target) throws IOException {
-        return new ProcessBuilder(
-                        SCRIPT.toString(),
-                        "quantize",
-                        "--quantization",
-                        "w4a8kv4",
-                        "--out",
-                        target.toString())
-                .redirectOutput(folder.resolve("out").toFile())
-                .redirectError(folder.resolve("err").toFile())
-                .start();
+    private static CommandLine start(Path target) throws IOException {
+        return CommandLine.start("quantize", "--quantization", "w4a8kv4", "--out", target);
     }
 
-    private void finish(Process process) throws Exception {
-        Assert.assertTrue(process.waitFor(MINUTES, TimeUnit.MINUTES), "still running");
-        Assert.assertEquals(process.exitValue(), 0, Files.readString(folder.resolve("err")));
+    private static void finish(CommandLine run) throws Exception {
+        CommandLine.Result result = run.finish();
+        Assert.assertEquals(result.exitCode(), 0, result.err());
     }
 
     private static List<Path> files(Path directory) throws IOException {
@@ -72,11 +58,11 @@ public class QuantizeTest {
         List<Integer> progress = new ArrayList<>();
         for (int round = 0; round < 3; round++) {
             int before = files(partial).size();
-            Process process = start(target);
-            while (process.isAlive() && files(partial).size() <= before) {
+            CommandLine process = start(target);
+            while (process.isRunning() && files(partial).size() <= before) {
                 Thread.sleep(2); // so that the kill comes soon after a new file
             }
-            process.destroyForcibly().waitFor();
+            process.kill();
             Assert.assertFalse(Files.exists(target), "killed too late, in round " + round);
             progress.add(files(partial).size());
         }

@@ -9,13 +9,13 @@ import ai.djl.nestquant.pipeline.ComparisonReport;
 import ai.djl.nestquant.pipeline.MixedPrecision;
 import ai.djl.nestquant.pipeline.StudyProgress;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code nestquant compare}. Not safe for concurrent use. */
@@ -30,12 +30,7 @@ import picocli.CommandLine.Option;
         sortOptions = false)
 final class CompareCommand extends ReportCommand<ComparisonReport> {
 
-    @Option(
-            names = "--text",
-            paramLabel = "FILE",
-            required = true,
-            description = "the text, UTF-8, taken exactly as it is")
-    private Path text;
+    @Mixin private final TextOptions text = new TextOptions(10);
 
     @Option(
             names = "--methods",
@@ -54,20 +49,6 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                     "the text to calibrate all methods for, UTF-8, not the one that is scored"
                             + " (default: a short text that comes with the library)")
     private Path calibration;
-
-    @Option(
-            names = "--context",
-            paramLabel = "N",
-            defaultValue = "512",
-            description = "tokens in a window (default: ${DEFAULT-VALUE})")
-    private int context;
-
-    @Option(
-            names = "--windows",
-            paramLabel = "N",
-            defaultValue = "10",
-            description = "score the first N windows; 0 for all (default: ${DEFAULT-VALUE})")
-    private int windows;
 
     @Option(
             names = "--results",
@@ -125,12 +106,7 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     /** {@inheritDoc} */
     @Override
     void prepare() {
-        if (context < 2) {
-            throw wrongUsage("--context is " + context + ", but must be at least 2");
-        }
-        if (windows < 0) {
-            throw wrongUsage("--windows is " + windows + ", but must be 0 (all) or more");
-        }
+        text.check();
         try {
             methods = ComparisonMethods.parse(list == null ? defaultList() : list);
         } catch (IllegalArgumentException e) {
@@ -153,21 +129,10 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
     /** {@inheritDoc} */
     @Override
     ComparisonReport report() throws Exception {
-        String content;
-        try {
-            content = Files.readString(text);
-        } catch (CharacterCodingException e) {
-            throw new IOException(text + " is not UTF-8 text", e);
-        }
         ModelConfig config = ModelConfig.load(directory());
-        if (context > config.maxPositions()) {
-            throw wrongUsage(
-                    String.format(
-                            "--context is %d, but the model has %d positions",
-                            context, config.maxPositions()));
-        }
+        int context = text.context("model", config.maxPositions());
         Comparison comparison =
-                new Comparison(directory(), content, context, windows, results)
+                new Comparison(directory(), text.read(), context, text.windows(), results)
                         .optCalibration(calibration)
                         .optTimes(!noTimes);
         if (mix != null) {

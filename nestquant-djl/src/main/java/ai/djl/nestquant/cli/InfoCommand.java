@@ -33,7 +33,11 @@ final class InfoCommand extends ModelCommand<ModelReport> {
     @Override
     ModelReport run(LanguageModel loaded) {
         int positions = loaded.maxPositions();
-        checkContext(context, "model", positions);
+        if (context != null && context > positions) {
+            throw wrongUsage(
+                    String.format(
+                            "--context is %d, but the model has %d positions", context, positions));
+        }
         tokens = context == null ? positions : context;
         return loaded.describe(tokens);
     }

@@ -62,16 +62,6 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
     /** Does what the command is for. */
     abstract R run(LanguageModel loaded) throws Exception;
 
-    /** Throws if a context was given that is longer than a model's positions. */
-    final void checkContext(Integer context, String which, int positions) {
-        if (context != null && context > positions) {
-            throw wrongUsage(
-                    String.format(
-                            "--context is %d, but the %s has %d positions",
-                            context, which, positions));
-        }
-    }
-
     /** Reads what {@link QuantizationConfig#parse} understands. */
     static final class QuantizationConverter implements ITypeConverter<QuantizationConfig> {
 

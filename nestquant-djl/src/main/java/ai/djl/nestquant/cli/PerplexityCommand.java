@@ -7,13 +7,13 @@ import ai.djl.nestquant.pipeline.PairedReport;
 import ai.djl.nestquant.pipeline.PerplexityReport;
 import ai.djl.nestquant.pipeline.TokenWindows;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import me.tongfei.progressbar.ProgressBar;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code nestquant perplexity}. Not safe for concurrent use. */
@@ -29,20 +29,7 @@ import picocli.CommandLine.Option;
         sortOptions = false)
 final class PerplexityCommand extends ModelCommand<PerplexityReport> {
 
-    private static final int DEFAULT_CONTEXT = 512;
-
-    @Option(
-            names = "--text",
-            paramLabel = "FILE",
-            required = true,
-            description = "the text, UTF-8, taken exactly as it is")
-    private Path file;
-
-    @Option(
-            names = "--context",
-            paramLabel = "N",
-            description = "tokens in a window (default: 512, or the model's positions if fewer)")
-    private Integer context;
+    @Mixin private final TextOptions input = new TextOptions(0);
 
     @Option(
             names = "--stride",
@@ -65,13 +52,6 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
     private boolean tokenIds;
 
     @Option(
-            names = "--windows",
-            paramLabel = "N",
-            defaultValue = "0",
-            description = "score the first N windows only; 0 for all (default)")
-    private int windows;
-
-    @Option(
             names = "--against",
             paramLabel = "REFERENCE",
             description =
@@ -86,37 +66,26 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
     /** {@inheritDoc} */
     @Override
     void prepare() throws IOException {
-        if (context != null && context < 2) {
-            throw wrongUsage("--context is " + context + ", but must be at least 2");
-        }
+        input.check();
         if (stride != null && stride < 1) {
             throw wrongUsage("--stride is " + stride + ", but must be at least 1");
         }
         if (batch < 1) {
             throw wrongUsage("--batch is " + batch + ", but must be at least 1");
         }
-        if (windows < 0) {
-            throw wrongUsage("--windows is " + windows + ", but must be 0 (all) or more");
-        }
-        try {
-            text = Files.readString(file);
-        } catch (CharacterCodingException e) {
-            throw new IOException(file + " is not UTF-8 text", e);
-        }
+        text = input.read();
     }
 
     /** {@inheritDoc} */
     @Override
     PerplexityReport run(LanguageModel loaded) throws IOException, MalformedModelException {
-        int positions = loaded.maxPositions();
-        checkContext(context, "model", positions);
+        int context = input.context("model", loaded.maxPositions());
         if (against == null) {
-            return score(loaded, null, positions);
+            return score(loaded, null, context);
         }
         try (LanguageModel reference = openReference()) {
-            int common = reference.maxPositions();
-            checkContext(context, "reference", common);
-            return score(loaded, reference, Math.min(positions, common));
+            int common = input.context("reference", reference.maxPositions());
+            return score(loaded, reference, Math.min(context, common));
         }
     }
 
@@ -134,9 +103,8 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
         return LanguageModel.open(directory(), quantization, Map.of());
     }
 
-    private PerplexityReport score(LanguageModel loaded, LanguageModel reference, int positions)
+    private PerplexityReport score(LanguageModel loaded, LanguageModel reference, int length)
             throws IOException {
-        int length = context == null ? Math.min(DEFAULT_CONTEXT, positions) : context;
         int step = stride == null ? length : stride;
         if (step > length) {
             throw wrongUsage("--stride is " + step + ", but a window has " + length + " tokens");
@@ -149,7 +117,7 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
                             + " makes other tokens of the text; only models with the same"
                             + " vocabulary can be compared");
         }
-        TokenWindows cut = new TokenWindows(ids, length, step, windows);
+        TokenWindows cut = new TokenWindows(ids, length, step, input.windows());
         try (ProgressBar bar = progressBar("windows", cut.count())) {
             return loaded.perplexity(cut, batch, reference, bar::stepTo);
         }
@@ -163,7 +131,8 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
                 ids[i] = Long.parseLong(numbers[i]);
             } catch (NumberFormatException e) {
                 throw new IOException(
-                        file + ": entry " + i + ", \"" + numbers[i] + "\", is no token id", e);
+                        input.file() + ": entry " + i + ", \"" + numbers[i] + "\", is no token id",
+                        e);
             }
         }
         return ids;

@@ -12,16 +12,16 @@ final class Checks {
 
     private Checks() {}
 
-    static void multiply(int rows, int columns, Int8Rows x, float[] y) {
+    static void multiply(int rows, int columns, Int8Rows x, int length) {
         if (x.columns() != columns) {
             throw new IllegalArgumentException(
                     "x has " + x.columns() + " entries, the matrix " + columns + " columns");
         }
-        if (y.length != (long) x.rows() * rows) {
+        if (length != (long) x.rows() * rows) {
             throw new IllegalArgumentException(
                     String.format(
                             "y has %d entries, %d rows of x times %d rows of the matrix need %d",
-                            y.length, x.rows(), rows, (long) x.rows() * rows));
+                            length, x.rows(), rows, (long) x.rows() * rows));
         }
     }
 

@@ -7,6 +7,7 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.util.List;
 
 /**
  * Products with a coded matrix W of R rows and C columns: {@code W[r][c] = scale(r)·q[r][c]}, q the
@@ -45,6 +46,22 @@ public interface Kernels {
     }
 
     /**
+     * Runs new tokens of one sequence through layers that {@link #layer} has made, in turn; fast
+     * kernels do so in one call.
+     *
+     * @param layers the layers
+     * @param pass the tokens; their hidden states are replaced by the last layer's output
+     * @param caches each layer's cache
+     * @throws IllegalArgumentException as {@link LayerKernel#run}
+     */
+    default void run(
+            List<LayerKernel> layers, LayerKernel.Tokens pass, List<LayerKernel.Cache> caches) {
+        for (int i = 0; i < layers.size(); i++) {
+            layers.get(i).run(pass, caches.get(i));
+        }
+    }
+
+    /**
      * Sets the number of threads that share a product, the caller's included.
      *
      * @param threads 1 to {@link #MAX_THREADS}
@@ -62,6 +79,20 @@ public interface Kernels {
      * @throws IllegalArgumentException if a length does not fit
      */
     void multiply(PackedMatrix w, Int8Rows x, float[] y);
+
+    /**
+     * Multiplies into a buffer, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
+     *
+     * @param w the matrix [R][C]
+     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
+     * @param y receives float [T][R] from its position on, which stays
+     * @throws IllegalArgumentException if a length does not fit
+     */
+    default void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+        float[] floats = new float[y.remaining()];
+        multiply(w, x, floats);
+        y.slice().put(floats);
+    }
 
     /**
      * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float
@@ -97,6 +128,20 @@ public interface Kernels {
      * @throws IllegalArgumentException if a length does not fit
      */
     void multiply(Int8Matrix w, Int8Rows x, float[] y);
+
+    /**
+     * Multiplies into a buffer, as {@link #multiply(Int8Matrix, Int8Rows, float[])}.
+     *
+     * @param w the matrix [R][C]
+     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
+     * @param y receives float [T][R] from its position on, which stays
+     * @throws IllegalArgumentException if a length does not fit
+     */
+    default void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
+        float[] floats = new float[y.remaining()];
+        multiply(w, x, floats);
+        y.slice().put(floats);
+    }
 
     /**
      * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float

@@ -14,20 +14,27 @@ public interface LayerKernel extends AutoCloseable {
     /**
      * Runs new tokens of one sequence through the layer and appends their keys and values.
      *
-     * @param h hidden states [tokens][hidden], direct; replaced by the layer's output
-     * @param tokens number of new tokens
-     * @param past number of tokens in the cache before
-     * @param cos cosines of the new tokens' positions, [tokens][headSize], direct
-     * @param sin their sines
+     * @param pass the tokens; their hidden states are replaced by the layer's output
      * @param cache the cache
      * @throws IllegalArgumentException if a buffer is too short or not direct, or an entry that is
      *     to be coded is not a number
      */
-    void run(FloatBuffer h, int tokens, int past, FloatBuffer cos, FloatBuffer sin, Cache cache);
+    void run(Tokens pass, Cache cache);
 
     /** Frees what the layer owns; its buffers are not among that. */
     @Override
     void close();
+
+    /**
+     * New tokens of a sequence.
+     *
+     * @param h hidden states [count][hidden], direct
+     * @param count number of new tokens
+     * @param past number of tokens in the cache before
+     * @param cos cosines of the new tokens' positions, [count][headSize], direct
+     * @param sin their sines
+     */
+    record Tokens(FloatBuffer h, int count, int past, FloatBuffer cos, FloatBuffer sin) {}
 
     /**
      * Where a layer's keys and values are.

@@ -12,6 +12,7 @@ import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.List;
 import java.util.function.LongConsumer;
 
 /**
@@ -69,6 +70,12 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         return new NativeLayer(this, spec);
     }
 
+    @Override
+    public void run(
+            List<LayerKernel> layers, LayerKernel.Tokens pass, List<LayerKernel.Cache> caches) {
+        NativeLayer.run(this, layers, pass, caches);
+    }
+
     /** Returns the context that C++ knows these kernels by. */
     long handle() {
         return context.handle();
@@ -102,7 +109,22 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
+        multiply(w, x, y, 0);
+    }
+
+    @Override
+    public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+        Checks.multiply(w.rows(), w.columns(), x, y.remaining());
+        if (shared(y)) {
+            multiply(w, x, null, address(y.slice()));
+            Reference.reachabilityFence(y);
+        } else {
+            Kernels.super.multiply(w, x, y);
+        }
+    }
+
+    private void multiply(PackedMatrix w, Int8Rows x, float[] y, long buffer) {
         run(
                 w,
                 handle ->
@@ -119,7 +141,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
                                 x.high(),
                                 x.low(),
                                 x.scales(),
-                                y));
+                                y,
+                                buffer));
     }
 
     @Override
@@ -146,7 +169,22 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     @Override
     public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
+        multiply(w, x, y, 0);
+    }
+
+    @Override
+    public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
+        Checks.multiply(w.rows(), w.columns(), x, y.remaining());
+        if (shared(y)) {
+            multiply(w, x, null, address(y.slice()));
+            Reference.reachabilityFence(y);
+        } else {
+            Kernels.super.multiply(w, x, y);
+        }
+    }
+
+    private void multiply(Int8Matrix w, Int8Rows x, float[] y, long buffer) {
         run(
                 w,
                 handle ->
@@ -163,7 +201,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
                                 x.high(),
                                 x.low(),
                                 x.scales(),
-                                y));
+                                y,
+                                buffer));
     }
 
     @Override
@@ -194,7 +233,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             return;
         }
         FloatBuffer target = panel.slice();
-        boolean shared = panel.isDirect() && panel.order() == ByteOrder.nativeOrder();
+        boolean shared = shared(panel);
         if (!shared) {
             target =
                     ByteBuffer.allocateDirect(Math.multiplyExact(count, Float.BYTES))
@@ -207,6 +246,11 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             panel.slice().put(target);
         }
         Reference.reachabilityFence(target);
+    }
+
+    /** Tells whether C++ can reach a buffer. */
+    private static boolean shared(FloatBuffer floats) {
+        return floats.isDirect() && floats.order() == ByteOrder.nativeOrder();
     }
 
     private interface PanelCall {
@@ -406,7 +450,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             byte[] high,
             byte[] low,
             float[] xScales,
-            float[] y);
+            float[] y,
+            long buffer);
 
     private static native void decodeRows(
             long context,

@@ -76,25 +76,35 @@ final class NativeLayer implements LayerKernel {
     }
 
     @Override
-    public void run(
-            FloatBuffer h, int tokens, int past, FloatBuffer cos, FloatBuffer sin, Cache cache) {
-        LayerSpec.Sizes sizes = spec.sizes();
-        check("h", h, (long) tokens * sizes.hidden());
-        check("cos", cos, (long) tokens * sizes.headSize());
-        check("sin", sin, (long) tokens * sizes.headSize());
-        checkCache(cache, (long) past + tokens);
+    public void run(Tokens pass, Cache cache) {
+        run(kernels, List.of(this), pass, List.of(cache));
+    }
+
+    /** Runs tokens through layers in turn, see {@link Kernels#run}. */
+    static void run(
+            NativeKernels kernels, List<LayerKernel> layers, Tokens pass, List<Cache> caches) {
+        long[] handles = new long[layers.size()];
+        Buffer[][] slots = new Buffer[handles.length][];
+        int[] capacities = new int[handles.length];
+        for (int i = 0; i < handles.length; i++) {
+            NativeLayer layer = (NativeLayer) layers.get(i);
+            layer.check(pass, caches.get(i));
+            handles[i] = layer.handle.open();
+            slots[i] = caches.get(i).slots();
+            capacities[i] = caches.get(i).capacity();
+        }
         try {
             int failure =
                     run(
                             kernels.handle(),
-                            handle.open(),
-                            h.slice(),
-                            tokens,
-                            past,
-                            cos.slice(),
-                            sin.slice(),
-                            cache.slots(),
-                            cache.capacity());
+                            handles,
+                            pass.h().slice(),
+                            pass.count(),
+                            pass.past(),
+                            pass.cos().slice(),
+                            pass.sin().slice(),
+                            slots,
+                            capacities);
             if (failure == 2) {
                 throw new OutOfMemoryError("no native memory for a pass through a decoder layer");
             } else if (failure != 0) {
@@ -104,8 +114,15 @@ final class NativeLayer implements LayerKernel {
             }
         } finally {
             Reference.reachabilityFence(kernels);
-            Reference.reachabilityFence(this);
+            Reference.reachabilityFence(layers);
         }
+    }
+
+    private void check(Tokens pass, Cache cache) {
+        check("h", pass.h(), (long) pass.count() * spec.sizes().hidden());
+        check("cos", pass.cos(), (long) pass.count() * spec.sizes().headSize());
+        check("sin", pass.sin(), (long) pass.count() * spec.sizes().headSize());
+        checkCache(cache, (long) pass.past() + pass.count());
     }
 
     private void checkCache(Cache cache, long tokens) {
@@ -178,12 +195,12 @@ final class NativeLayer implements LayerKernel {
 
     private static native int run(
             long context,
-            long layer,
+            long[] layers,
             FloatBuffer h,
             int tokens,
             int past,
             FloatBuffer cos,
             FloatBuffer sin,
-            Buffer[] slots,
-            int capacity);
+            Buffer[][] slots,
+            int[] capacities);
 }

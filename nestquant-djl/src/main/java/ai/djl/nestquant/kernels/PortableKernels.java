@@ -66,7 +66,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
         MultiplyJob job = multiplyJobs.get();
         int parts = parts(w.tiles());
         job.begin(w, x, y, parts);
@@ -97,7 +97,7 @@ public final class PortableKernels implements Kernels {
 
     @Override
     public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y);
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
         int8MultiplyJobs.get().multiply(w, x, y, pool, parts(w.tiles()));
     }
 

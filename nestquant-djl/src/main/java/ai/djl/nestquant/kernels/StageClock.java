@@ -8,6 +8,7 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -174,6 +175,12 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void run(
+                List<LayerKernel> layers, LayerKernel.Tokens pass, List<LayerKernel.Cache> caches) {
+            plain.run(layers, pass, caches);
+        }
+
+        @Override
         public void setThreads(int threads) {
             plain.setThreads(threads);
         }
@@ -184,12 +191,22 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+            timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
+        }
+
+        @Override
         public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
             timed(Stage.DECODING, () -> plain.decodeRows(w, from, to, panel));
         }
 
         @Override
         public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
+            timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
+        }
+
+        @Override
+        public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
             timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
         }
 

@@ -11,6 +11,7 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
@@ -37,6 +38,10 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     private final RotaryEmbedding rotary;
     private final Vocabulary embedding;
     private final List<Block> layers;
+
+    /** The layers that run in one call; if those are all, a pass is one call. */
+    private final List<FusedLayer> fused = new ArrayList<>();
+
     private final Block norm;
     private final Block head;
 
@@ -83,6 +88,9 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
         this.embedding = addChildBlock("embed_tokens", embedding);
         for (int i = 0; i < layers.size(); i++) {
             addChildBlock("layer" + i, layers.get(i));
+            if (layers.get(i) instanceof DecoderLayer layer && layer.fused() != null) {
+                fused.add(layer.fused());
+            }
         }
         addChildBlock("norm", norm);
         if (head != null) {
@@ -266,11 +274,16 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             scope.tempAttachAll(ids);
             Pass pass = new Pass(scope, rotary, cache, tokens, attentionMask);
             PairList<String, Object> params = pass.asParams();
-            NDArray h = embedding.embed(store, ids);
-            for (Block layer : layers) {
-                NDArray next = Blocks.apply(layer, store, h, params);
-                h.close();
-                h = next;
+            NDArray x = embedding.embed(store, ids);
+            NDArray h = x;
+            if (fused.size() == layers.size() && fused.stream().allMatch(l -> l.takes(pass, x))) {
+                h = FusedLayer.run(fused, pass, x);
+            } else {
+                for (Block layer : layers) {
+                    NDArray next = Blocks.apply(layer, store, h, params);
+                    h.close();
+                    h = next;
+                }
             }
             if (cache != null) {
                 cache.advance(tokens);

@@ -48,8 +48,8 @@ public final class CausalLmLoader {
      * @return the model
      * @throws IOException if a file is missing or cannot be read
      * @throws MalformedModelException if the configuration or a tensor is not as it must be
-     * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head, or a weight is
-     *     NaN or infinite
+     * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head with a simulated
+     *     code, or a weight is NaN or infinite
      */
     public static CausalLm load(Path directory, QuantizationConfig quantization, NDManager manager)
             throws IOException, MalformedModelException {
@@ -71,7 +71,7 @@ public final class CausalLmLoader {
      * @throws IOException if a file is missing or cannot be read
      * @throws MalformedModelException if the configuration or a tensor is not as it must be
      * @throws IllegalArgumentException if a token id is outside the vocabulary, {@code head=w4} is
-     *     asked of a tied head, or a weight is NaN or infinite
+     *     asked of a tied head with a simulated code, or a weight is NaN or infinite
      */
     public static CausalLm load(
             Path directory,

@@ -28,7 +28,24 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     int rows();
 
     /** Returns the bytes that are really allocated. */
-    long bytes();
+    default long bytes() {
+        return named().values().stream().mapToLong(WeightSummary::bytes).sum();
+    }
+
+    /**
+     * Decodes a row.
+     *
+     * @param row its number
+     * @param out receives {@code [columns]}
+     */
+    void decodeRow(int row, float[] out);
+
+    /** Decodes a row's integers to what they stand for. */
+    static void scale(byte[] integers, float scale, float[] out) {
+        for (int c = 0; c < integers.length; c++) {
+            out[c] = scale * integers[c];
+        }
+    }
 
     /** Returns the product with the weight. */
     CodedProduct product();

@@ -40,7 +40,7 @@ abstract class CodedProduct {
     static CodedProduct of(PackedMatrix w) {
         return new CodedProduct(w.rows(), w.columns()) {
             @Override
-            void multiply(Int8Rows x, float[] y) {
+            void multiply(Int8Rows x, FloatBuffer y) {
                 Kernels.best().multiply(w, x, y);
             }
 
@@ -55,7 +55,7 @@ abstract class CodedProduct {
     static CodedProduct of(Int8Matrix w) {
         return new CodedProduct(w.rows(), w.columns()) {
             @Override
-            void multiply(Int8Rows x, float[] y) {
+            void multiply(Int8Rows x, FloatBuffer y) {
                 Kernels.best().multiply(w, x, y);
             }
 
@@ -66,7 +66,7 @@ abstract class CodedProduct {
         };
     }
 
-    abstract void multiply(Int8Rows x, float[] y);
+    abstract void multiply(Int8Rows x, FloatBuffer y);
 
     abstract void decodeRows(int from, int to, FloatBuffer panel);
 
@@ -83,9 +83,9 @@ abstract class CodedProduct {
 
     /** Multiplies straight from the codes. */
     private NDArray step(NDManager manager, Int8Rows x) {
-        float[] y = new float[x.rows() * rows];
-        multiply(x, y);
-        return manager.create(y, new Shape(x.rows(), rows));
+        NDArray y = manager.create(new Shape(x.rows(), rows), DataType.FLOAT32);
+        multiply(x, y.toByteBuffer(true).asFloatBuffer());
+        return y;
     }
 
     /** Decodes the weight panel by panel and lets the host engine multiply. */

@@ -4,8 +4,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
+import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
@@ -14,34 +17,40 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.function.Supplier;
 
 /**
- * A {@link Vocabulary} that exists only as int8 codes of its rotated rows, {@code q_v·s_v ≈ R·e_v}:
- * 8 bits per weight and one float per row.
+ * A {@link Vocabulary} that exists only as codes of its rotated rows, {@code q_v·s_v ≈ R·e_v}: int8
+ * rows, 8 bits per weight and one float per row, or the layers' lattice code.
  *
- * <p>The logit of token v is {@code s_v · q_v·(Rx)}, its embedding {@code Rᵀ(s_v·q_v)}; x itself
- * stays float. Codes are int32 and float32 parameters in the host engine's memory, freed with the
- * manager they were created in. Stateless after construction and therefore safe for concurrent use.
+ * <p>The logit of token v is {@code s_v · q_v·(Rx)}, its embedding {@code Rᵀ(s_v·q_v)}. For int8
+ * rows x has 16 bits, as good as float; for lattice codes as many as in the layers. Codes are
+ * parameters in the host engine's memory, freed with the manager they were created in. Stateless
+ * after construction and therefore safe for concurrent use.
  */
 final class CodedVocabulary extends AbstractBlock implements Vocabulary {
 
     private final int hidden;
+    private final int activationBits;
     private final Rotation rotation;
-    private final Int8Arrays codes;
+    private final CodedArrays codes;
     private final CodedProduct product;
 
     @SuppressWarnings("this-escape")
-    private CodedVocabulary(int hidden, Int8Arrays codes) {
+    private CodedVocabulary(int hidden, int activationBits, CodedArrays codes) {
         this.hidden = hidden;
+        this.activationBits = activationBits;
         this.codes = codes;
         rotation = NestQuantLinear.rotation(hidden);
-        product = CodedProduct.of(codes.matrix());
-        addParameter(Blocks.parameter("words", Parameter.Type.OTHER, codes.words()));
-        addParameter(Blocks.parameter("row_scales", Parameter.Type.OTHER, codes.rowScales()));
+        product = codes.product();
+        codes.named()
+                .forEach(
+                        (name, array) ->
+                                addParameter(Blocks.parameter(name, Parameter.Type.OTHER, array)));
     }
 
     /**
-     * Encodes a matrix.
+     * Rounds a matrix to int8 rows.
      *
      * @param name the block's name, for error messages
      * @param rows the rows, {@code [vocabulary][hidden]}; not needed afterwards
@@ -50,32 +59,63 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
     static CodedVocabulary encode(String name, RotatedRows rows, NDManager manager) {
-        CodedVocabulary coded = allocate(rows.rows(), rows.columns(), manager);
+        return encode(
+                name,
+                rows,
+                () ->
+                        of(
+                                rows.columns(),
+                                Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns())));
+    }
+
+    /**
+     * Encodes a matrix on a lattice code, without feedback.
+     *
+     * @param name the block's name, for error messages
+     * @param rows the rows, {@code [vocabulary][hidden]}; not needed afterwards
+     * @param code the code
+     * @param activationBits of the head's inputs: 4, 8, or 0 for 16
+     * @param manager owns the codes
+     * @return the coded block
+     * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
+     */
+    static CodedVocabulary encode(
+            String name, RotatedRows rows, PackedCode code, int activationBits, NDManager manager) {
+        return encode(
+                name,
+                rows,
+                () -> {
+                    float scale = PackedMatrixEncoder.tensorScale(code, rows.largestBlockNorm());
+                    int columns = rows.paddedColumns();
+                    PackedArrays codes =
+                            PackedArrays.allocate(manager, code, rows.rows(), columns, scale);
+                    return of(rows.columns(), activationBits, codes);
+                });
+    }
+
+    private static CodedVocabulary encode(
+            String name, RotatedRows rows, Supplier<CodedVocabulary> allocation) {
         try {
-            rows.forEachTile(coded::encodeTile);
+            CodedVocabulary coded = allocation.get();
+            rows.forEachTile(
+                    (rotated, tile) ->
+                            coded.codes.encode(
+                                    tile * PackedMatrix.TILE_ROWS, rotated, new DistortionStats()));
+            return coded;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "cannot quantize " + name + ".weight: " + e.getMessage(), e);
         }
-        return coded;
     }
 
-    /** Makes a block of codes that are there already. */
+    /** Makes a block of int8 rows that are there already. */
     static CodedVocabulary of(int hidden, Int8Arrays codes) {
-        return new CodedVocabulary(hidden, codes);
+        return new CodedVocabulary(hidden, 16, codes);
     }
 
-    /** Allocates a matrix of zeros, which are to be written to {@link #matrix}. */
-    static CodedVocabulary allocate(int size, int hidden, NDManager manager) {
-        int columns = NestQuantLinear.rotation(hidden).paddedLength();
-        return of(hidden, Int8Arrays.allocate(manager, size, columns));
-    }
-
-    private void encodeTile(float[] rotated, int tile) {
-        int columns = rotation.paddedLength();
-        for (int i = 0; i < rotated.length / columns; i++) {
-            codes.matrix().encodeRow(tile * Int8Matrix.TILE_ROWS + i, rotated, i * columns);
-        }
+    /** Makes a block of lattice codes that are there already. */
+    static CodedVocabulary of(int hidden, int activationBits, PackedArrays codes) {
+        return new CodedVocabulary(hidden, activationBits == 0 ? 16 : activationBits, codes);
     }
 
     /** {@inheritDoc} */
@@ -84,16 +124,10 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         checkOpen();
         long[] tokens = ids.toLongArray();
         float[] rows = new float[tokens.length * hidden];
-        byte[] q = new byte[rotation.paddedLength()];
         float[] row = new float[rotation.paddedLength()];
         Workspace work = rotation.newWorkspace();
         for (int t = 0; t < tokens.length; t++) {
-            int token = (int) tokens[t];
-            codes.matrix().decodeRow(token, q);
-            float scale = codes.matrix().rowScale(token);
-            for (int c = 0; c < q.length; c++) {
-                row[c] = scale * q[c];
-            }
+            codes.decodeRow((int) tokens[t], row);
             rotation.applyInverse(row, 0, work);
             System.arraycopy(row, 0, rows, t * hidden, hidden);
         }
@@ -114,7 +148,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         float[] rotated = rotation.padAndApply(x.toFloatArray(), tokens);
         StageClock.leave(Stage.ROTATION);
         StageClock.enter(Stage.ENCODING);
-        Int8Rows coded = Int8Rows.round(rotated, tokens, 16);
+        Int8Rows coded = ActivationCode.code(rotated, tokens, activationBits);
         StageClock.leave(Stage.ENCODING);
         NDArray y = product.multiply(x.getManager(), coded);
         return new NDList(y.reshape(getOutputShapes(new Shape[] {x.getShape()})[0]));
@@ -126,20 +160,23 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         }
     }
 
-    /** Counts the weights and their bytes; they are not among the lattice-coded ones. */
+    /** Counts the weights and their bytes; int8 rows are not among the lattice-coded ones. */
     WeightSummary weights() {
-        return new WeightSummary((long) codes.matrix().rows() * hidden, 0, 0, codes.bytes());
+        long weights = (long) codes.rows() * hidden;
+        return codes instanceof PackedArrays
+                ? new WeightSummary(weights, weights, codes.bytes(), codes.bytes())
+                : new WeightSummary(weights, 0, 0, codes.bytes());
     }
 
     /** Returns the codes. */
-    Int8Matrix matrix() {
-        return codes.matrix();
+    CodedArrays codes() {
+        return codes;
     }
 
     /** {@inheritDoc} */
     @Override
     public Shape[] getOutputShapes(Shape[] inputShapes) {
         Shape shape = inputShapes[0];
-        return new Shape[] {shape.slice(0, shape.dimension() - 1).add(codes.matrix().rows())};
+        return new Shape[] {shape.slice(0, shape.dimension() - 1).add(codes.rows())};
     }
 }

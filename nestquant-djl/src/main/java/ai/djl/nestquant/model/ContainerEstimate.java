@@ -110,7 +110,11 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
         }
         int rows = config.vocabularySize();
         boolean tied = config.tiedEmbeddings();
-        sum.vocabulary(quantization.codesEmbedding(tied), rows, hidden);
+        if (quantization.packsEmbedding(tied)) {
+            sum.linear(LayerReader.EMBEDDING, rows, hidden);
+        } else {
+            sum.vocabulary(quantization.codesEmbedding(tied), rows, hidden);
+        }
         if (!tied && quantization.head() == QuantizationConfig.Head.W4) {
             sum.linear(LayerReader.HEAD, rows, hidden);
         } else if (!tied) {

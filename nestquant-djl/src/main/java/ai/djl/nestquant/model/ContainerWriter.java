@@ -13,6 +13,7 @@ import ai.djl.nestquant.checkpoint.TensorFileWriter;
 import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Ladder;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import java.io.IOException;
@@ -218,9 +219,7 @@ public final class ContainerWriter {
 
         void add(String name, Block block) {
             if (block instanceof NestQuantLinear linear) {
-                ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-                scale.putFloat(linear.matrix().tensorScale()).flip();
-                writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+                addTensorScale(name, linear.matrix());
                 CodedLayer coded = linear.describe(name);
                 layers.add(
                         new ContainerManifest.Layer(
@@ -231,6 +230,9 @@ public final class ContainerWriter {
                                 linear.distortion().overloadedBlocks()));
                 weights += coded.weights();
             } else if (block instanceof CodedVocabulary vocabulary) {
+                if (vocabulary.codes() instanceof PackedArrays packed) {
+                    addTensorScale(name, packed.matrix());
+                }
                 weights += vocabulary.weights().parameters();
             }
             for (Map.Entry<String, Parameter> entry :
@@ -242,6 +244,12 @@ public final class ContainerWriter {
             }
             block.getChildren()
                     .forEach(child -> add(name + '.' + Blocks.ownName(child), child.getValue()));
+        }
+
+        private void addTensorScale(String name, PackedMatrix matrix) {
+            ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            scale.putFloat(matrix.tensorScale()).flip();
+            writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
         }
 
         private void add(String name, NDArray array) {

@@ -4,11 +4,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.List;
 import java.util.function.BiFunction;
 
 /**
@@ -54,11 +54,8 @@ public final class DecoderLayer extends AbstractBlock implements TransformableBl
             boolean training,
             PairList<String, Object> params) {
         NDArray x = inputs.singletonOrThrow();
-        if (fused != null && !StageClock.isRunning()) { // which tells the blocks' stages apart
-            Pass pass = Pass.of(params);
-            if (fused.takes(pass, x)) {
-                return new NDList(fused.run(pass, x));
-            }
+        if (fused != null && fused.takes(Pass.of(params), x)) {
+            return new NDList(FusedLayer.run(List.of(fused), Pass.of(params), x));
         }
         try (NDManager scope = NDManager.subManagerOf(x)) {
             scope.tempAttachAll(x);
@@ -68,6 +65,11 @@ public final class DecoderLayer extends AbstractBlock implements TransformableBl
             h.addi(Blocks.apply(feedForward, store, normedAgain, params));
             return new NDList(scope.ret(h));
         }
+    }
+
+    /** Returns the layer in one call, or null where a block of it has none. */
+    FusedLayer fused() {
+        return fused;
     }
 
     /** {@inheritDoc} */

@@ -6,6 +6,7 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerKernel;
 import ai.djl.nestquant.kernels.LayerSpec;
+import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import java.nio.FloatBuffer;
@@ -113,31 +114,42 @@ final class FusedLayer {
 
     /** Tells whether a pass is one sequence without padding, with a cache of this layer's kind. */
     boolean takes(Pass pass, NDArray x) {
-        return pass.unpadded()
+        return !StageClock.isRunning() // which tells the blocks' stages apart
+                && pass.unpadded()
                 && x.getShape().get(0) == 1
                 && pass.cache != null
                 && sizes.codedCache() == pass.cache instanceof NestQuantKvCache;
     }
 
     /**
-     * Runs the layer.
+     * Runs layers in turn, in one call.
      *
-     * @param pass the pass, see {@link #takes}
+     * @param layers the layers
+     * @param pass the pass, which each of them {@link #takes}
      * @param x hidden states {@code [1][tokens][hidden]}
-     * @return the layer's output, same shape
+     * @return the last layer's output, same shape
      */
-    NDArray run(Pass pass, NDArray x) {
-        query.checkOpen();
+    static NDArray run(List<FusedLayer> layers, Pass pass, NDArray x) {
         int tokens = Math.toIntExact(x.getShape().get(1));
-        LayerKernel.Cache cache = pass.cache.room(layer, tokens, sizes.kvHeads(), vectorSize);
+        List<LayerKernel> kernels = new ArrayList<>(layers.size());
+        List<LayerKernel.Cache> caches = new ArrayList<>(layers.size());
+        for (FusedLayer layer : layers) {
+            layer.query.checkOpen();
+            kernels.add(layer.kernel);
+            int kvHeads = layer.sizes.kvHeads();
+            caches.add(pass.cache.room(layer.layer, tokens, kvHeads, layer.vectorSize));
+        }
         NDArray h = x.duplicate();
-        kernel.run(
-                h.toByteBuffer(true).asFloatBuffer(),
-                tokens,
-                pass.cache.length(),
-                pass.cosines(),
-                pass.sines(),
-                cache);
+        Kernels.best()
+                .run(
+                        kernels,
+                        new LayerKernel.Tokens(
+                                h.toByteBuffer(true).asFloatBuffer(),
+                                tokens,
+                                pass.cache.length(),
+                                pass.cosines(),
+                                pass.sines()),
+                        caches);
         return h;
     }
 }

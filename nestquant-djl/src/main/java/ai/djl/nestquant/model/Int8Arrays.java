@@ -50,6 +50,13 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
     }
 
     @Override
+    public void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix.columns()];
+        matrix.decodeRow(row, integers);
+        CodedArrays.scale(integers, matrix.rowScale(row), out);
+    }
+
+    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }
@@ -71,10 +78,5 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
             }
             stats.addRow(error, norm, columns / PackedMatrix.BLOCK, 0);
         }
-    }
-
-    @Override
-    public long bytes() {
-        return WeightSummary.bytes(words) + WeightSummary.bytes(rowScales);
     }
 }

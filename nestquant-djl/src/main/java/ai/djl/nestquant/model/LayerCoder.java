@@ -25,8 +25,8 @@ final class LayerCoder implements AutoCloseable {
      * @param quantization what to put on codes
      * @param calibrationIds the text to calibrate for; null or empty for none
      * @param parent the parent of the calibration's memory
-     * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head, or a token id is
-     *     outside the vocabulary
+     * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head with a code that
+     *     is simulated in floats, or a token id is outside the vocabulary
      */
     LayerCoder(
             LayerReader reader,
@@ -36,10 +36,13 @@ final class LayerCoder implements AutoCloseable {
             throws MalformedModelException {
         this.reader = reader;
         this.quantization = quantization;
-        if (reader.config.tiedEmbeddings() && quantization.head() == QuantizationConfig.Head.W4) {
+        if (reader.config.tiedEmbeddings()
+                && quantization.head() == QuantizationConfig.Head.W4
+                && quantization.code().simulated()) {
             throw new IllegalArgumentException(
-                    "head=w4 needs an output head of its own, but this model's head is its"
-                            + " embedding; use head=int8 or head=float");
+                    "head=w4 with a code that is simulated in floats needs an output head of its"
+                            + " own, but this model's head is its embedding; use head=int8 or"
+                            + " head=float");
         }
         calibration =
                 calibrationIds == null || calibrationIds.length == 0
@@ -49,10 +52,19 @@ final class LayerCoder implements AutoCloseable {
 
     /** Reads and codes the embedding. */
     Vocabulary embedding(NDManager owner) throws MalformedModelException {
-        return quantization.codesEmbedding(reader.config.tiedEmbeddings())
+        boolean tied = reader.config.tiedEmbeddings();
+        if (!quantization.codesEmbedding(tied)) {
+            return new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
+        }
+        RotatedRows rows = reader.vocabularyRows(LayerReader.EMBEDDING);
+        return quantization.packsEmbedding(tied)
                 ? CodedVocabulary.encode(
-                        LayerReader.EMBEDDING, reader.vocabularyRows(LayerReader.EMBEDDING), owner)
-                : new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
+                        LayerReader.EMBEDDING,
+                        rows,
+                        quantization.weightCode(),
+                        quantization.activationBits(),
+                        owner)
+                : CodedVocabulary.encode(LayerReader.EMBEDDING, rows, owner);
     }
 
     /** Reads, calibrates and codes a layer. */

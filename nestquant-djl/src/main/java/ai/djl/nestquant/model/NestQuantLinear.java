@@ -171,23 +171,6 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
-    /**
-     * Allocates a block without a bias whose codes are zeros until they are written to {@link
-     * #matrix}.
-     */
-    static NestQuantLinear allocate(
-            int outFeatures,
-            int inFeatures,
-            PackedCode code,
-            float tensorScale,
-            int activationBits,
-            NDManager manager) {
-        int columns = rotation(inFeatures).paddedLength();
-        PackedArrays codes =
-                PackedArrays.allocate(manager, code, outFeatures, columns, tensorScale);
-        return new NestQuantLinear(inFeatures, codes, null, activationBits);
-    }
-
     /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
     PackedMatrix matrix() {
         return ((PackedArrays) codes).matrix();

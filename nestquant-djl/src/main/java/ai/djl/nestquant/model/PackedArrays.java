@@ -83,6 +83,13 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
+    public void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix.columns()];
+        matrix.decodeRow(row, integers);
+        CodedArrays.scale(integers, matrix.rowScale(row), out);
+    }
+
+    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }
@@ -96,9 +103,6 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     /** Returns the bytes that are really allocated, the tensor scale included. */
     @Override
     public long bytes() {
-        return WeightSummary.bytes(words)
-                + WeightSummary.bytes(betas)
-                + WeightSummary.bytes(rowScales)
-                + Float.BYTES;
+        return CodedArrays.super.bytes() + Float.BYTES;
     }
 }

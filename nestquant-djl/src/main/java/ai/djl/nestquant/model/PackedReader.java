@@ -63,7 +63,15 @@ final class PackedReader extends LayerReader {
     }
 
     private Vocabulary embedding(NDManager manager) throws MalformedModelException {
-        return quantization.codesEmbedding(config.tiedEmbeddings())
+        boolean tied = config.tiedEmbeddings();
+        if (quantization.packsEmbedding(tied)) {
+            int hidden = config.hiddenSize();
+            return CodedVocabulary.of(
+                    hidden,
+                    quantization.activationBits(),
+                    packed(EMBEDDING, config.vocabularySize(), hidden, manager));
+        }
+        return quantization.codesEmbedding(tied)
                 ? int8(EMBEDDING, manager)
                 : new FloatVocabulary(vocabulary(EMBEDDING, manager));
     }
@@ -100,6 +108,16 @@ final class PackedReader extends LayerReader {
         if (!quantization.quantizes(name)) {
             return floatLinear(name, out, in, bias, manager);
         }
+        return NestQuantLinear.of(
+                in,
+                packed(name, out, in, manager),
+                bias ? tensor(name + ".bias", manager, out) : null,
+                quantization.activationBits());
+    }
+
+    /** A matrix of lattice codes. */
+    private PackedArrays packed(String name, int out, int in, NDManager manager)
+            throws MalformedModelException {
         PackedCode code = quantization.weightCode();
         int columns = NestQuantLinear.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
@@ -128,11 +146,7 @@ final class PackedReader extends LayerReader {
                         bytes(name + ".words").asIntBuffer(),
                         bytes(name + ".betas").asIntBuffer(),
                         bytes(name + ".row_scales"));
-        return NestQuantLinear.of(
-                in,
-                new PackedArrays(words, betas, rowScales, matrix),
-                bias ? tensor(name + ".bias", manager, out) : null,
-                quantization.activationBits());
+        return new PackedArrays(words, betas, rowScales, matrix);
     }
 
     private CodedVocabulary int8(String name, NDManager manager) throws MalformedModelException {

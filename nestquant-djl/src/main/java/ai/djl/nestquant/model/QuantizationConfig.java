@@ -76,8 +76,8 @@ public record QuantizationConfig(
         /** Both as rotated int8 rows with one scale each, 8 bits per weight, inputs as floats. */
         INT8,
         /**
-         * The head like every other Linear block, the embedding as int8 rows; refused for models
-         * whose head is tied to the embedding.
+         * The head like every other Linear block, and so the embedding where it is tied to the head
+         * (but never with feedback); an embedding of its own as int8 rows.
          */
         W4,
         /** Both as floats. */
@@ -207,13 +207,22 @@ public record QuantizationConfig(
     }
 
     /**
-     * Tells whether the embedding is to be int8.
+     * Tells whether the embedding is to be coded, as int8 unless {@link #packsEmbedding}.
      *
      * @param tied whether it is the output head too
      */
     boolean codesEmbedding(boolean tied) {
         return codesVocabulary(LayerReader.EMBEDDING)
                 && (!tied || codesVocabulary(LayerReader.HEAD));
+    }
+
+    /**
+     * Tells whether the embedding is to be on the layers' code.
+     *
+     * @param tied whether it is the output head too
+     */
+    boolean packsEmbedding(boolean tied) {
+        return tied && head == Head.W4 && codesEmbedding(true);
     }
 
     private boolean excludes(String name) {

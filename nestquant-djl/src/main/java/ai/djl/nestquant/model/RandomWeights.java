@@ -50,8 +50,7 @@ public final class RandomWeights extends LayerReader {
      * @param quantization what to put on codes
      * @param manager owns the weights, which live until it is closed
      * @return the model
-     * @throws IllegalArgumentException if the quantization is simulated in floats or mixes bits, or
-     *     {@code head=w4} is asked of a tied head
+     * @throws IllegalArgumentException if the quantization is simulated in floats or mixes bits
      */
     public static CausalLm model(
             ModelConfig config, QuantizationConfig quantization, NDManager manager) {
@@ -66,11 +65,6 @@ public final class RandomWeights extends LayerReader {
                     "random weights are all on one lattice code, but "
                             + quantization
                             + " has int8 weights or other bits for single blocks; use w4 or w3");
-        }
-        if (config.tiedEmbeddings() && quantization.head() == QuantizationConfig.Head.W4) {
-            throw new IllegalArgumentException(
-                    "head=w4 needs an output head of its own, but this model's head is its"
-                            + " embedding; use head=int8 or head=float");
         }
         try {
             return new RandomWeights(config, quantization).build(manager);
@@ -95,6 +89,9 @@ public final class RandomWeights extends LayerReader {
                 quantization.weightBits() == 0 ? Float.SIZE : quantization.weightBits() + 0.25;
         double vocabularyBits =
                 quantization.head() == QuantizationConfig.Head.FLOAT ? Float.SIZE : Byte.SIZE;
+        if (quantization.packsEmbedding(config.tiedEmbeddings())) {
+            vocabularyBits = bits;
+        }
         double matrices = config.tiedEmbeddings() ? 1 : 2;
         return (long) ((layers * bits + matrices * vocabulary * vocabularyBits) / Byte.SIZE);
     }
@@ -121,9 +118,13 @@ public final class RandomWeights extends LayerReader {
         if (!quantization.codesVocabulary(name)) {
             return new FloatVocabulary(floats(rows, hidden, manager));
         }
-        CodedVocabulary coded = CodedVocabulary.allocate(rows, hidden, manager);
-        Int8Matrix matrix = coded.matrix();
-        int length = matrix.columns();
+        if (quantization.packsEmbedding(config.tiedEmbeddings())) {
+            PackedArrays packed = packed(rows, hidden, manager);
+            return CodedVocabulary.of(hidden, quantization.activationBits(), packed);
+        }
+        int length = NestQuantLinear.rotation(hidden).paddedLength();
+        Int8Arrays codes = Int8Arrays.allocate(manager, rows, length);
+        Int8Matrix matrix = codes.matrix();
         Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
         float[] drawn = gaussian(PATTERN_ROWS, length);
         for (int row = 0; row < PATTERN_ROWS; row++) {
@@ -133,7 +134,7 @@ public final class RandomWeights extends LayerReader {
         for (int row = 0; row < rows; row++) {
             matrix.rowScales().put(row, pattern.rowScale(row % PATTERN_ROWS));
         }
-        return coded;
+        return CodedVocabulary.of(hidden, codes);
     }
 
     /** {@inheritDoc} */
@@ -156,22 +157,22 @@ public final class RandomWeights extends LayerReader {
             throw new IllegalArgumentException(
                     name + " has " + out + " rows; random weights come in multiples of 16");
         }
+        return NestQuantLinear.of(
+                in, packed(out, in, manager), null, quantization.activationBits());
+    }
+
+    private PackedArrays packed(int out, int in, NDManager manager) {
         PackedMatrix pattern = patterns.computeIfAbsent(in, this::pattern);
-        NestQuantLinear linear =
-                NestQuantLinear.allocate(
-                        out,
-                        in,
-                        pattern.code(),
-                        pattern.tensorScale(),
-                        quantization.activationBits(),
-                        manager);
-        PackedMatrix matrix = linear.matrix();
+        PackedArrays packed =
+                PackedArrays.allocate(
+                        manager, pattern.code(), out, pattern.columns(), pattern.tensorScale());
+        PackedMatrix matrix = packed.matrix();
         repeat(pattern.words(), matrix.words(), pattern.words().capacity() / pattern.tiles());
         repeat(pattern.betas(), matrix.betas(), pattern.blocks());
         for (int row = 0; row < out; row++) {
             matrix.rowScales().put(row, pattern.rowScales().get(row % PATTERN_ROWS));
         }
-        return linear;
+        return packed;
     }
 
     private PackedMatrix pattern(int inFeatures) {

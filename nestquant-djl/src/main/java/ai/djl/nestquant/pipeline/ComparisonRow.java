@@ -106,35 +106,28 @@ public record ComparisonRow(
     /** Returns the row with the shares that it removes of a baseline, or none if that is null. */
     ComparisonRow against(ComparisonRow baseline) {
         boolean none = baseline == null || baseline.klDivergence <= 0;
-        return new ComparisonRow(
-                method,
-                calibration,
-                regime,
-                simulated,
-                bitsPerWeight,
-                bitsPerCacheEntry,
-                weightBytes,
-                perplexity,
-                gap,
-                gapLow,
-                gapHigh,
-                klDivergence,
-                klLow,
-                klHigh,
-                top1Agreement,
+        return with(
                 none || baseline.gap <= 0 ? null : (Double) (1 - gap / baseline.gap),
                 none ? null : (Double) (1 - klDivergence / baseline.klDivergence),
                 prefillTokensPerSecond,
                 stepTokensPerSecond,
                 peakResidentBytes,
-                quantizationSeconds,
-                scoringSeconds,
-                kernels,
-                layers);
+                quantizationSeconds);
     }
 
     /** Returns the row with the times of a candidate in place of its own. */
     ComparisonRow timed(Candidate candidate) {
+        return with(
+                gapRemoved,
+                klRemoved,
+                candidate.prefillTokensPerSecond(),
+                candidate.stepTokensPerSecond(),
+                candidate.peakResidentBytes(),
+                candidate.quantizationSeconds());
+    }
+
+    private ComparisonRow with(
+            Double ofGap, Double ofKl, Double prefill, Double step, Long peak, Double quantizing) {
         return new ComparisonRow(
                 method,
                 calibration,
@@ -151,12 +144,12 @@ public record ComparisonRow(
                 klLow,
                 klHigh,
                 top1Agreement,
-                gapRemoved,
-                klRemoved,
-                candidate.prefillTokensPerSecond(),
-                candidate.stepTokensPerSecond(),
-                candidate.peakResidentBytes(),
-                candidate.quantizationSeconds(),
+                ofGap,
+                ofKl,
+                prefill,
+                step,
+                peak,
+                quantizing,
                 scoringSeconds,
                 kernels,
                 layers);

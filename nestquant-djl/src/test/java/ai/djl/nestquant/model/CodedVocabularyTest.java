@@ -89,7 +89,7 @@ public class CodedVocabularyTest {
             NDArray rows = coded.embed(new ParameterStore(manager, false), ids);
             Assert.assertEquals(rows.getShape(), new Shape(2, 2, hidden));
             Rotation rotation = NestQuantLinear.rotation(hidden);
-            Int8Matrix matrix = coded.matrix();
+            Int8Matrix matrix = ((Int8Arrays) coded.codes()).matrix();
             byte[] q = new byte[matrix.columns()];
             matrix.decodeRow(17, q);
             float[] row = new float[q.length];
@@ -190,7 +190,7 @@ public class CodedVocabularyTest {
     }
 
     @Test
-    public void tiedHeadStaysFloatWhereItIsExcludedAndIsNotW4() throws Exception {
+    public void tiedHeadStaysFloatWhereItIsExcludedAndIsNotSimulated() throws Exception {
         try (NDManager manager = newManager()) {
             String name = "goldens/dev/llama_gqa_tied";
             WeightSummary plain = WeightSummary.of(load(name, "w4,head=float", manager));
@@ -202,9 +202,33 @@ public class CodedVocabularyTest {
             String message =
                     Assert.expectThrows(
                                     IllegalArgumentException.class,
-                                    () -> load(name, "w4,head=w4", manager))
+                                    () -> load(name, "w4,code=int4,head=w4", manager))
                             .getMessage();
             Assert.assertTrue(message.contains("head=int8 or head=float"), message);
+        }
+    }
+
+    @Test
+    public void tiedHeadCanShareTheCodeOfTheLayers() throws Exception {
+        try (NDManager manager = newManager()) {
+            String name = "goldens/dev/llama_gqa_tied";
+            WeightSummary int8 = WeightSummary.of(load(name, "w4", manager));
+            CausalLm model = load(name, "w4,head=w4", manager);
+            WeightSummary w4 = WeightSummary.of(model);
+            Vocabulary vocabulary = (Vocabulary) model.getChildren().get("01embed_tokens");
+            long rows = model.config().vocabularySize();
+            int hidden = model.config().hiddenSize();
+            Assert.assertEquals(
+                    w4.quantizedParameters() - int8.quantizedParameters(), rows * hidden);
+            Assert.assertTrue(w4.weightBytes() < int8.weightBytes());
+            // the logits of x = e_7, entry by entry, are the products with all embeddings
+            ParameterStore store = new ParameterStore(manager, false);
+            NDArray ids = manager.arange(0, rows, 1, DataType.INT64).reshape(1, rows);
+            NDArray table = vocabulary.embed(store, ids).reshape(rows, hidden);
+            NDArray x = table.get("7:8");
+            NDArray logits = vocabulary.forward(store, new NDList(x), false).singletonOrThrow();
+            float[] expected = Linear.linear(x, table).singletonOrThrow().toFloatArray();
+            Assert.assertTrue(relativeError(logits.toFloatArray(), expected) < STEP_AGAINST_PASS);
         }
     }
 
