@@ -5,11 +5,12 @@ import me.tongfei.progressbar.ProgressBar;
 
 /**
  * A bar of the layers that have been quantised while a model is loaded; appears only when that
- * takes longer than a moment. Not safe for concurrent use.
+ * takes longer than a moment, and on
+ * the process's own standard error. Not safe for concurrent use.
  */
 final class LoadingBar implements Progress, AutoCloseable {
 
-    private static final long MOMENT_NANOS = 1_500_000_000L;
+    private static final long MOMENT_NANOS = 3_000_000_000L;
 
     private final ReportCommand<?> command;
     private final long start = System.nanoTime();
@@ -52,7 +53,8 @@ final class LoadingBar implements Progress, AutoCloseable {
     @Override
     public void update(long progress, String message) {
         done = progress;
-        if (bar == null && done < max && System.nanoTime() - start > MOMENT_NANOS) {
+        boolean late = System.nanoTime() - start > MOMENT_NANOS;
+        if (bar == null && done < max && late && command.streams().err() == System.err) {
             bar = command.progressBar(what, Math.toIntExact(max));
         }
         if (bar != null) {
