@@ -4,7 +4,7 @@
 
 /**
  * Coset leaders of a tile's blocks with AVX-512, see leader.h: 23 instructions for 128 weights of
- * 16·D8* and 42 of 16·E8, besides loads, from the word to the sum of products.
+ * 16·D8* and 40 of 16·E8, besides loads, from the word to the sum of products.
  */
 namespace nq {
 namespace NQ_LEVEL {
@@ -18,8 +18,8 @@ struct Block {
     /** Bit 0 is the index bit of dual codes; other bits are anything. */
     Lanes spare;
 
-    /** Bit 0 is the parity of the eight lowest bits, bit 3 (of E8's) that of the negative ones. */
-    Lanes parities;
+    /** Of E8's what the parities of the eight lowest bits and of the negative ones amount to. */
+    Lanes weights;
 };
 
 NQ_INLINE __m512i allBytes(int value) {
@@ -47,10 +47,9 @@ NQ_INLINE __mmask16 withBit(Lanes v, int bit) {
     return _mm512_test_epi32_mask((__m512i)v, _mm512_set1_epi32(1 << bit));
 }
 
-/** high with its bit `bit`, the lowest of a_7, flipped where parities are odd. */
-NQ_INLINE Lanes restored(__m512i high, __m512i parities, int bit) {
-    return (Lanes)_mm512_ternarylogic_epi32(
-        high, _mm512_slli_epi32(parities, bit), _mm512_set1_epi32(1 << bit), 0x78);
+/** high with its bit `bit`, the lowest of a_7, flipped where `flips` has it. */
+NQ_INLINE Lanes restored(__m512i high, __m512i flips, int bit) {
+    return (Lanes)_mm512_ternarylogic_epi32(high, flips, _mm512_set1_epi32(1 << bit), 0x78);
 }
 
 /** A matrix whose product with a byte has its parities under two masks in bits 0 and 3. */
@@ -58,15 +57,28 @@ constexpr long long parityMatrix(long long lowest, long long signs) {
     return static_cast<long long>(static_cast<unsigned long long>(lowest) << 56) | signs << 32;
 }
 
-/** Parities of all coordinates' bits; that of the signs is without p, whose place is a sign's. */
-NQ_INLINE __m512i parities(__m512i word, long long matrix, __mmask16 p) {
+/**
+ * Weights of extremes by the parities of all coordinates' bits; that of the signs is without p, whose
+ * place is a sign's. An odd parity of the lowest bits adds 8 times (2·64 - byte 2), and if a far one
+ * has to move, 8 times (byte 0 - 248) are added, 64 standing in byte 1 and 0 in byte 3; bits 28 and 29
+ * are the parity of the lowest bits.
+ */
+NQ_INLINE __m512i weightsOf(__m512i word, long long matrix, __mmask16 p) {
+    const std::int32_t odd = 0x30F81000;  // bytes 0, 16, -8 and what restores a_7
+    const std::int32_t moves = 0x0000E108;  // bytes 8, -31, 0
+    const std::int32_t both = 0x30F8F108;
+    const Lanes weights = {0, both, 0, both, 0, both, 0, both,
+                           moves, odd, moves, odd, moves, odd, moves, odd};
     __m512i pairs = _mm512_gf2p8affine_epi64_epi8(word, _mm512_set1_epi64(matrix), 0);
     __m512i eight = _mm512_maskz_mov_epi32(p, allBytes(8));
-    return _mm512_dpbusd_epi32(eight, pairs, allBytes(1));
+    __m512i parities = _mm512_dpbusd_epi32(eight, pairs, allBytes(1));
+    return _mm512_permutexvar_epi32(parities, (__m512i)weights);
 }
 
-NQ_INLINE __m512i parityOf(__m512i v, std::int32_t mask) {
-    return _mm512_popcnt_epi32(_mm512_and_si512(v, _mm512_set1_epi32(mask)));
+/** The parity of the bits under a mask in bit `bit`; other bits are anything. */
+NQ_INLINE __m512i parityOf(__m512i v, std::int32_t mask, int bit) {
+    return _mm512_slli_epi32(
+        _mm512_popcnt_epi32(_mm512_and_si512(v, _mm512_set1_epi32(mask))), bit);
 }
 
 /** Words of a four-bit code. */
@@ -77,8 +89,8 @@ NQ_INLINE Block unpack4(Lanes word) {
     __m512i spare = turned<4>(word);
     __m512i low = masked(spare, (std::int32_t)0xF0F070F0, p);
     __m512i high = masked((__m512i)word, bytes(0xF0), p);
-    __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x11))
-                       : parities((__m512i)word, parityMatrix(0x11, 0x88), set);
+    __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x11), 28)
+                       : weightsOf((__m512i)word, parityMatrix(0x11, 0x88), set);
     return {(Lanes)low, restored(high, odd, 28), (Lanes)spare, (Lanes)odd};
 }
 
@@ -90,8 +102,8 @@ NQ_INLINE Block unpack3(Lanes word) {
     __m512i spare = turned<5>(word);
     __m512i low = masked(spare, (std::int32_t)0xE0E060E0, p);
     __m512i high = masked(turned<2>(word), bytes(0xE0), p);
-    __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x09))
-                       : parities((__m512i)word, parityMatrix(0x09, 0x24), set);
+    __m512i odd = DUAL ? parityOf((__m512i)word, bytes(0x09), 29)
+                       : weightsOf((__m512i)word, parityMatrix(0x09, 0x24), set);
     return {(Lanes)low, restored(high, odd, 29), (Lanes)spare, (Lanes)odd};
 }
 
@@ -102,8 +114,8 @@ NQ_INLINE Block unpackFourth(Lanes a, Lanes b, Lanes c) {
     __m512i p = _mm512_maskz_mov_epi32(set, allBytes(16));
     __m512i low = chosen(allBytes(0x80), turned<1>(c), turned<31>(a));
     __m512i high = chosen(allBytes(0x80), (__m512i)c, turned<31>(b));
-    __m512i odd = DUAL ? parityOf((__m512i)(a ^ b), bytes(0x40))
-                       : parities(_mm512_xor_si512(low, high), parityMatrix(0x20, 0x80), set);
+    __m512i odd = DUAL ? parityOf((__m512i)(a ^ b), bytes(0x40), 29)
+                       : weightsOf(_mm512_xor_si512(low, high), parityMatrix(0x20, 0x80), set);
     high = masked(high, bytes(0xE0), p);
     return {(Lanes)masked(low, (std::int32_t)0xE0E060E0, p), restored(high, odd, 29),
             (Lanes)turned<2>(b), (Lanes)odd};
@@ -206,7 +218,7 @@ struct Gosset {
     /**
      * From maxima and minima of coordinates j and j + 4 with bit 2 set where j is the one: the
      * largest in byte 2 and 248 less the smallest in byte 0, with 7 - j of the first such coordinate
-     * j in bits 0 to 2, which sizes leave free; bytes 1 and 3 are 128 and 248.
+     * j in bits 0 to 2, which sizes leave free; bytes 1 and 3 are 64 and 0.
      */
     static NQ_INLINE __m512i extremes(__m512i max, __m512i min) {
         // maxima to the upper half, complements of minima to the lower one
@@ -216,17 +228,13 @@ struct Gosset {
             _mm512_set1_epi32((std::int32_t)0xFFFF0000), max, min, 0xC5);
         __m512i pairs = _mm512_xor_si512(
             _mm512_max_epu8(first, second), _mm512_set1_epi32(0x00010100));
-        return _mm512_mask_max_epu8(_mm512_set1_epi32((std::int32_t)0xF8008000),
+        return _mm512_mask_max_epu8(_mm512_set1_epi32(0x00004000),
             0x5555555555555555, pairs, _mm512_srli_epi16(pairs, 8));
     }
 
     /** Stage by stage for all blocks: in turn, each would wait for its own results. */
     template <int N>
     static NQ_INLINE void leaders(Block* blocks) {
-        // by parities: 8 and -8 in bytes 1 and 2 if odd, in bytes 0 and 3 if a far one has to move
-        const std::int32_t o = 0x00F80800;
-        const std::int32_t f = (std::int32_t)0xF8000008;
-        const Lanes weights = {0, o | f, 0, o | f, 0, o | f, 0, o | f, f, o, f, o, f, o, f, o};
         __m512i low[N], high[N], ends[N], sum[N], key[N];
         __mmask16 near[N];
 #pragma GCC unroll 4
@@ -246,8 +254,7 @@ struct Gosset {
         for (int n = 0; n < N; n++) {
             // far: sum - 512 + odd·(256 - 2·max) - moves·2·min > 0, all times 4. The left side is a
             // multiple of 32 before that; the indices in the extremes change it by 14 at most
-            __m512i weight =
-                _mm512_permutexvar_epi32((__m512i)blocks[n].parities, (__m512i)weights);
+            __m512i weight = (__m512i)blocks[n].weights;
             sum[n] = _mm512_dpbusd_epi32(sum[n], ends[n], weight);
             near[n] = _mm512_cmple_epi32_mask(sum[n], _mm512_set1_epi32(4 * (512 + 16)));
             // an index of the coordinate that moves, with bit 3 where one does
@@ -268,7 +275,7 @@ struct Gosset {
             0, 0, 0, 0, 0, 0, 0, 0, 1 << 30, 1 << 22, 1 << 14, 1 << 6, 0, 0, 0, 0};
         // row i, from the top byte down, gives bit i: bits 2 to 7, and the sign again as bit 6
         const __m512i quarter = _mm512_set1_epi64(0x0408102040808000);
-        __m512i flip = _mm512_maskz_mov_epi32(_knot_mask16(near), allBytes(0x60));
+        __m512i flip = _mm512_mask_mov_epi32(allBytes(0x60), near, _mm512_setzero_si512());
         block.low = (Lanes)_mm512_ternarylogic_epi32(
             _mm512_gf2p8affine_epi64_epi8((__m512i)block.low, quarter, 0x40), flip,
             _mm512_permutexvar_epi32(key, (__m512i)lowMoves), 0x96);
