@@ -17,7 +17,7 @@ final class CommandLine {
     private static final Path SCRIPT =
             Path.of("..", "nestquant-djl", "bin", "nestquant").toAbsolutePath().normalize();
 
-    private static final int MINUTES = 10;
+    private static final int MINUTES = 30;
 
     private final Process process;
     private final Path out;
@@ -72,7 +72,10 @@ final class CommandLine {
     }
 
     Result finish() throws IOException, InterruptedException {
-        Assert.assertTrue(process.waitFor(MINUTES, TimeUnit.MINUTES), "still running");
+        if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
+            kill();
+            Assert.fail("not done in " + MINUTES + " minutes: " + err());
+        }
         return new Result(process.exitValue(), Files.readString(out), Files.readString(err));
     }
 }

@@ -157,7 +157,7 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
         row("KL divergence", "%.5f nats per token", report.klDivergence());
         row("top-1 agreement", "%.2f %%", 100 * report.top1Agreement());
         if (paired.gapLow() != null) {
-            row("95% intervals", "by %d batch means of 128 tokens", paired.batches());
+            row("95% intervals", "by %d batch means of up to 128 tokens", paired.batches());
             interval("  perplexity", "%.4f", paired.perplexityLow(), paired.perplexityHigh());
             interval("  gap, paired", "%.4f", paired.gapLow(), paired.gapHigh());
             interval("  KL divergence", "%.5f", paired.klLow(), paired.klHigh());

@@ -22,12 +22,18 @@ final class FloatKvCache extends KvCache {
     private final NDArray[] keys;
     private final NDArray[] values;
 
+    /**
+     * Keys and values of each layer as kernels take them, or null since the arrays have changed.
+     */
+    private final Buffer[][] slots;
+
     FloatKvCache(NDManager parent, int layers, int maxTokens) {
         super(maxTokens);
         manager = parent.newSubManager();
         manager.setName("kv-cache");
         keys = new NDArray[layers];
         values = new NDArray[layers];
+        slots = new Buffer[layers][];
     }
 
     /** Returns the bytes of a key or value of one head and token. */
@@ -71,8 +77,7 @@ final class FloatKvCache extends KvCache {
     @Override
     NDList append(int layer, NDArray k, NDArray v) {
         int end = length() + Math.toIntExact(k.getShape().get(2));
-        keys[layer] = withCapacity(keys[layer], k.getShape(), end);
-        values[layer] = withCapacity(values[layer], v.getShape(), end);
+        grow(layer, k.getShape(), v.getShape(), end);
         NDIndex slot = tokens(length(), end);
         keys[layer].set(slot, k);
         values[layer].set(slot, v);
@@ -86,10 +91,12 @@ final class FloatKvCache extends KvCache {
     LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size) {
         int end = length() + tokens;
         Shape added = new Shape(1, kvHeads, tokens, size);
-        keys[layer] = withCapacity(keys[layer], added, end);
-        values[layer] = withCapacity(values[layer], added, end);
-        Buffer[] slots = {floats(keys[layer]), floats(values[layer])};
-        return new LayerKernel.Cache(slots, Math.toIntExact(keys[layer].getShape().get(2)));
+        grow(layer, added, added, end);
+        if (slots[layer] == null) {
+            slots[layer] = new Buffer[] {floats(keys[layer]), floats(values[layer])};
+        }
+        int capacity = Math.toIntExact(keys[layer].getShape().get(2));
+        return new LayerKernel.Cache(slots[layer], capacity);
     }
 
     private static FloatBuffer floats(NDArray array) {
@@ -98,6 +105,15 @@ final class FloatKvCache extends KvCache {
 
     private static NDIndex tokens(int from, int to) {
         return new NDIndex().addAllDim(2).addSliceDim(from, to).addAllDim();
+    }
+
+    private void grow(int layer, Shape addedKeys, Shape addedValues, int tokens) {
+        NDArray old = keys[layer];
+        keys[layer] = withCapacity(old, addedKeys, tokens);
+        values[layer] = withCapacity(values[layer], addedValues, tokens);
+        if (keys[layer] != old) {
+            slots[layer] = null;
+        }
     }
 
     private NDArray withCapacity(NDArray old, Shape added, int tokens) {

@@ -17,6 +17,7 @@ public final class ComparisonMethods {
     private static final List<String> PARTS =
             List.of(
                     "",
+                    ",code=e8",
                     ",balance=off",
                     ",code=nestquantm",
                     ",code=int4",
@@ -95,12 +96,16 @@ public final class ComparisonMethods {
             }
             case "weights" -> {
                 List<String> weights = new ArrayList<>(with("w4", PARTS));
-                weights.add("w4,code=e8");
                 weights.add("w3");
                 yield weights;
             }
             case "cache" -> with("w4kv4", PARTS);
-            case "full" -> with("w4a4kv4", PARTS);
+            case "full" -> {
+                List<String> full = new ArrayList<>(with("w4a4kv4", PARTS));
+                full.add("w4a8");
+                full.add("w4a8kv4");
+                yield full;
+            }
             case "calibrated" -> CALIBRATED;
             case "quick" -> {
                 List<String> quick = new ArrayList<>(with("w4", QUICK));

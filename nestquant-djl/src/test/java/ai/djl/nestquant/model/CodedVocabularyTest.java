@@ -1,7 +1,10 @@
 package ai.djl.nestquant.model;
 
-import ai.djl.Device;
-import ai.djl.engine.Engine;
+import static ai.djl.nestquant.model.SharedModels.ids;
+import static ai.djl.nestquant.model.SharedModels.load;
+import static ai.djl.nestquant.model.SharedModels.logits;
+import static ai.djl.nestquant.model.SharedModels.newManager;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -11,19 +14,13 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import org.testng.Assert;
-import org.testng.SkipException;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
 /** Embeddings and output heads on int8 codes. */
 public class CodedVocabularyTest {
-
-    private static final Path SHARED =
-            Path.of(System.getProperty("nestquant.shared", "../shared")).toAbsolutePath();
 
     /**
      * Rounding errors of a Gaussian row of 40 entries: a step of absmax/127 ≈ 2.5σ/127, uniform
@@ -36,36 +33,6 @@ public class CodedVocabularyTest {
 
     /** Products from codes round x to 2^-19 of its largest entry, panels sum in float. */
     private static final double STEP_AGAINST_PASS = 1e-4;
-
-    private static Path model(String name) {
-        Path directory = SHARED.resolve(name);
-        if (!Files.isDirectory(directory)) {
-            throw new SkipException("the model is missing: " + directory);
-        }
-        return directory;
-    }
-
-    private static NDManager newManager() {
-        return Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
-    }
-
-    private static CausalLm load(String name, String quantization, NDManager manager)
-            throws Exception {
-        return CausalLmLoader.load(model(name), QuantizationConfig.parse(quantization), manager);
-    }
-
-    private static float[] logits(CausalLm model, NDManager manager, long[] ids, KvCache cache) {
-        NDArray input = manager.create(ids, new Shape(1, ids.length));
-        return model.logits(new ParameterStore(manager, false), input, cache, false).toFloatArray();
-    }
-
-    private static long[] ids(int count) {
-        long[] ids = new long[count];
-        for (int i = 0; i < count; i++) {
-            ids[i] = 3 + i * 37 % 190;
-        }
-        return ids;
-    }
 
     /** ‖a − b‖ / ‖b‖. */
     private static double relativeError(float[] a, float[] b) {

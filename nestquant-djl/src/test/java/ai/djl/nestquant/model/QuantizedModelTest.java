@@ -1,25 +1,22 @@
 package ai.djl.nestquant.model;
 
-import ai.djl.Device;
-import ai.djl.engine.Engine;
+import static ai.djl.nestquant.model.SharedModels.ids;
+import static ai.djl.nestquant.model.SharedModels.load;
+import static ai.djl.nestquant.model.SharedModels.logits;
+import static ai.djl.nestquant.model.SharedModels.newManager;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import org.testng.Assert;
-import org.testng.SkipException;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
 /** Laws that hold for a model under every kind of quantisation. */
 public class QuantizedModelTest {
-
-    private static final Path SHARED =
-            Path.of(System.getProperty("nestquant.shared", "../shared")).toAbsolutePath();
 
     /**
      * Float sums in another order (one row against many) move a logit by about 1e-5; where an entry
@@ -33,36 +30,6 @@ public class QuantizedModelTest {
 
     /** Rotations of float32 vectors and back. */
     private static final double FOLDING = 2e-4;
-
-    private static Path model(String name) {
-        Path directory = SHARED.resolve(name);
-        if (!Files.isDirectory(directory)) {
-            throw new SkipException("the model is missing: " + directory);
-        }
-        return directory;
-    }
-
-    private static NDManager newManager() {
-        return Engine.getEngine("PyTorch").newBaseManager(Device.cpu());
-    }
-
-    private static CausalLm load(String name, String quantization, NDManager manager)
-            throws Exception {
-        return CausalLmLoader.load(model(name), QuantizationConfig.parse(quantization), manager);
-    }
-
-    private static float[] logits(CausalLm model, NDManager manager, long[] ids, KvCache cache) {
-        NDArray input = manager.create(ids, new Shape(1, ids.length));
-        return model.logits(new ParameterStore(manager, false), input, cache, false).toFloatArray();
-    }
-
-    private static long[] ids(int count) {
-        long[] ids = new long[count];
-        for (int i = 0; i < count; i++) {
-            ids[i] = 3 + i * 37 % 190;
-        }
-        return ids;
-    }
 
     private static double meanDifference(float[] a, float[] b) {
         double sum = 0;
