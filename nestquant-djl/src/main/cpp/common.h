@@ -24,6 +24,38 @@ struct EncodedRow;
 /** What the words of a matrix mean; the ordinals of codec.PackedCode, and int8. */
 enum Code { E8_16, D8_16, E8_8, D8_8, INT8 };
 
+/**
+ * Units of work in parts for threads that may be interrupted: a part is a thread's share of half of
+ * what is left, so that the first parts are few and large, and the last ones end together.
+ */
+struct Shares {
+    int units;
+    int threads;
+
+    NQ_MEMBER int size(int from) const {
+        int share = threads == 1 ? units : (units - from) / (2 * threads);
+        return share > 1 ? share : 1;
+    }
+
+    /** How many parts there are. */
+    NQ_MEMBER int count() const {
+        int parts = 0;
+        for (int from = 0; from < units; from += size(from)) {
+            parts++;
+        }
+        return parts;
+    }
+
+    /** The first unit of a part. */
+    NQ_MEMBER int start(int part) const {
+        int from = 0;
+        for (int i = 0; i < part; i++) {
+            from += size(from);
+        }
+        return from < units ? from : units;
+    }
+};
+
 /** A coded matrix, codec.PackedMatrix or codec.Int8Matrix, in tiles of 16 rows; not owned. */
 struct Matrix {
     Code code;

@@ -47,6 +47,7 @@ struct Job {
     int parts;
     int from;
     int to;
+    Shares shares;
 };
 
 /** First unit of a part, in multiples of `step` but for the end. */
@@ -90,15 +91,16 @@ void multiply(Context& context, const Matrix& w, const Rows& x, float* y) {
     if (x.rows == 0) {
         return;
     }
-    Job job = {context.level, &w, &x, y, context.level->scratchBytes(w, x), 0, 0, 0};
-    job.parts = partsOf(context, w.tiles(), TILES);
+    Shares shares = {(w.tiles() + TILES - 1) / TILES, context.pool.threads()};
+    Job job = {context.level, &w, &x, y, context.level->scratchBytes(w, x), shares.count(), 0, 0, shares};
     context.pool.run(
         job.parts,
         [](void* shared, int part) {
             const Job& j = *static_cast<Job*>(shared);
-            int tiles = j.w->tiles();
-            j.level->multiply(*j.w, *j.x, bound(tiles, TILES, part, j.parts),
-                              bound(tiles, TILES, part + 1, j.parts), j.y,
+            part = j.parts - 1 - part; // the pool begins with the last
+            int end = TILES * j.shares.start(part + 1);
+            j.level->multiply(*j.w, *j.x, TILES * j.shares.start(part),
+                              end < j.w->tiles() ? end : j.w->tiles(), j.y,
                               threadScratch(j.scratchBytes));
         },
         &job);
@@ -106,7 +108,7 @@ void multiply(Context& context, const Matrix& w, const Rows& x, float* y) {
 
 void decodeRows(Context& context, const Matrix& w, int from, int to, float* panel) {
     Rows none = {0, w.columns, nullptr, nullptr, nullptr};
-    Job job = {context.level, &w, nullptr, panel, context.level->scratchBytes(w, none), 0, from, to};
+    Job job = {context.level, &w, nullptr, panel, context.level->scratchBytes(w, none), 0, from, to, {}};
     job.parts = partsOf(context, to - from, 16);
     context.pool.run(
         job.parts,

@@ -211,15 +211,12 @@ struct Products {
     const Linear* linear[3];
     float* y[3];
     int count;
+    Shares shares;
     int parts;
 
     void part(int part) const {
-        int units = 0;
-        for (int i = 0; i < count; i++) {
-            units += steps(i);
-        }
-        int from = bound(units, part, parts);
-        int to = bound(units, part + 1, parts);
+        int from = shares.start(part);
+        int to = shares.start(part + 1);
         for (int i = 0; i < count; i++) {
             int first = from < 0 ? 0 : from;
             int last = to < steps(i) ? to : steps(i);
@@ -248,15 +245,18 @@ struct Products {
     }
 
     void run(Pool& pool) {
-        int units = 0;
+        shares = {0, pool.threads()};
         for (int i = 0; i < count; i++) {
-            units += steps(i);
+            shares.units += steps(i);
         }
-        parts = pool.threads() == 1 ? 1 : PARTS * pool.threads();
-        parts = parts < units ? parts : units;
+        parts = shares.count();
         pool.run(
             parts,
-            [](void* shared, int part) { static_cast<Products*>(shared)->part(part); }, this);
+            [](void* shared, int part) {
+                const Products& p = *static_cast<Products*>(shared);
+                p.part(p.parts - 1 - part); // the pool begins with the last
+            },
+            this);
     }
 };
 
@@ -549,7 +549,7 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
                       {Source::NORM, pass.h, layer.attentionNorm, layer.hidden}, b.coded, n, pass.failed, 0};
     normed.run(pool);
     Rows x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
-    Products projections = {x, {&layer.query, &layer.key, &layer.value}, {b.q, b.k, b.v}, 3, 0};
+    Products projections = {x, {&layer.query, &layer.key, &layer.value}, {b.q, b.k, b.v}, 3, {}, 0};
     projections.run(pool);
     int size = layer.codedCache ? layer.headRotation.padded : layer.headSize;
     Attention attention = {&layer, &pass, b.q, b.k, b.v, b.mixed, b.keyTiles, b.valueTiles, size, 0};
@@ -558,7 +558,7 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
                      {Source::PLAIN, b.mixed, nullptr, layer.heads * layer.headSize}, b.coded, n, pass.failed, 0};
     mixed.run(pool);
     x = b.coded.rows(n, layer.mixedRotation.padded, bits);
-    Products output = {x, {&layer.output}, {b.out}, 1, 0};
+    Products output = {x, {&layer.output}, {b.out}, 1, {}, 0};
     output.run(pool);
     add(pass.h, b.out, static_cast<std::int64_t>(n) * layer.hidden);
 
@@ -567,13 +567,13 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
                      {Source::NORM, pass.h, layer.feedForwardNorm, layer.hidden}, b.coded, n, pass.failed, 0};
     again.run(pool);
     x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
-    Products gates = {x, {&layer.gate, &layer.up}, {b.gate, b.up}, 2, 0};
+    Products gates = {x, {&layer.gate, &layer.up}, {b.gate, b.up}, 2, {}, 0};
     gates.run(pool);
     Prepare gated = {&layer, &layer.innerRotation, {Source::GATED, b.gate, b.up, layer.inner},
                      b.coded, n, pass.failed, 0};
     gated.run(pool);
     x = b.coded.rows(n, layer.innerRotation.padded, bits);
-    Products down = {x, {&layer.down}, {b.out}, 1, 0};
+    Products down = {x, {&layer.down}, {b.out}, 1, {}, 0};
     down.run(pool);
     add(pass.h, b.out, static_cast<std::int64_t>(n) * layer.hidden);
 }

@@ -40,8 +40,11 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
     /** {@inheritDoc} */
     @Override
     R report() throws Exception {
-        try (LanguageModel loaded =
-                LanguageModel.open(directory(), quantization, calibration, arguments())) {
+        LanguageModel loaded;
+        try (LoadingBar bar = new LoadingBar(this)) {
+            loaded = LanguageModel.open(directory(), quantization, calibration, arguments(), bar);
+        }
+        try (loaded) {
             return run(loaded);
         }
     }

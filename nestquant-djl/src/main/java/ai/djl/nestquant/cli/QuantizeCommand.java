@@ -34,7 +34,7 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
             paramLabel = "FILE",
             description =
                     "the text to calibrate for, UTF-8 (default: a short text that comes with the"
-                            + " library)")
+                            + " library, which the model continues for rounding=ldlq)")
     private Path calibration;
 
     @Option(
@@ -45,7 +45,7 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
 
     @Option(
             names = "--dry-run",
-            description = "write nothing, but predict size and time from the first layer")
+            description = "write nothing, but predict size and time from two layers")
     private boolean dryRun;
 
     /** {@inheritDoc} */

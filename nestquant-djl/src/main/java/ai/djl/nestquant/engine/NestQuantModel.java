@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.nestquant.model.CausalLmLoader;
 import ai.djl.nestquant.model.QuantizationConfig;
+import ai.djl.util.Progress;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,15 +20,25 @@ import java.util.TreeSet;
  *
  * <p>Option {@code quantization} says what is coded, see {@link QuantizationConfig}; if absent it
  * is {@code w4a8}, or what a quantised directory was written with; {@code calibration} names a text
- * file to calibrate for. Closing the model frees all native memory of its weights. Predictors of
- * one model may run at the same time; {@code load} and {@code close} must not run beside anything
- * else.
+ * file to calibrate for. In Java, {@code progress} may hold a {@link Progress} that is told of each
+ * layer. Closing the model frees all native memory of its weights. Predictors of one model may run
+ * at the same time; {@code load} and {@code close} must not run beside anything else.
  */
 public final class NestQuantModel extends BaseModel {
 
+    /**
+     * The name of the option that holds a {@link Progress}, told of each layer of a float model.
+     */
+    public static final String PROGRESS = "progress";
+
     /** What DJL itself and this model understand; other options are refused, not ignored. */
     private static final Set<String> OPTIONS =
-            new TreeSet<>(Set.of(QuantizationConfig.OPTION, CalibrationText.OPTION, "modelName"));
+            new TreeSet<>(
+                    Set.of(
+                            QuantizationConfig.OPTION,
+                            CalibrationText.OPTION,
+                            PROGRESS,
+                            "modelName"));
 
     NestQuantModel(String name, NDManager manager) {
         super(name);
@@ -52,7 +63,14 @@ public final class NestQuantModel extends BaseModel {
             long[] calibrationIds =
                     CalibrationText.tokenIds(
                             modelDir, quantization, option(options, CalibrationText.OPTION));
-            block = CausalLmLoader.load(modelDir, quantization, calibrationIds, manager);
+            Object progress = options == null ? null : options.get(PROGRESS);
+            if (progress != null && !(progress instanceof Progress)) {
+                throw new IllegalArgumentException(
+                        "option \"" + PROGRESS + "\" holds no " + Progress.class.getName());
+            }
+            block =
+                    CausalLmLoader.load(
+                            modelDir, quantization, calibrationIds, manager, (Progress) progress);
             wasLoaded = true;
         } finally {
             if (!wasLoaded) {

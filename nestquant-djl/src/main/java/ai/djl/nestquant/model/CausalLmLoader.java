@@ -7,6 +7,7 @@ import ai.djl.nestquant.checkpoint.CheckpointException;
 import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
+import ai.djl.util.Progress;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -78,13 +79,36 @@ public final class CausalLmLoader {
             long[] calibrationIds,
             NDManager manager)
             throws IOException, MalformedModelException {
+        return load(directory, quantization, calibrationIds, manager, null);
+    }
+
+    /**
+     * Loads a model as {@link #load(Path, QuantizationConfig, long[], NDManager)} does, and tells
+     * how far it is.
+     *
+     * @param directory the directory with config.json and safetensors files
+     * @param quantization what to put on codes
+     * @param calibrationIds a text of a few hundred tokens; empty or null for no balancing
+     * @param manager owns the weights, which live until it is closed
+     * @param progress is told of each layer that is read from a float model; may be null
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static CausalLm load(
+            Path directory,
+            QuantizationConfig quantization,
+            long[] calibrationIds,
+            NDManager manager,
+            Progress progress)
+            throws IOException, MalformedModelException {
         ModelConfig config = ModelConfig.load(directory);
         if (ContainerConfig.describes(directory)) {
             return loadCoded(directory, config, quantization, manager);
         }
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             return new CausalLmLoader(config, checkpoint, manager, quantization)
-                    .build(quantization.needsText() ? calibrationIds : null);
+                    .build(quantization.needsText() ? calibrationIds : null, progress);
         }
     }
 
@@ -155,14 +179,21 @@ public final class CausalLmLoader {
      * Builds the model.
      *
      * @param calibrationIds the text to balance for, or null or empty for no balancing
+     * @param progress is told of each layer; may be null
      */
-    CausalLm build(long[] calibrationIds) throws MalformedModelException {
+    CausalLm build(long[] calibrationIds, Progress progress) throws MalformedModelException {
         LayerReader reader = new LayerReader(config, checkpoint);
         try (LayerCoder coder = new LayerCoder(reader, quantization, calibrationIds, manager)) {
+            if (progress != null) {
+                progress.reset("layers", config.layers());
+            }
             Vocabulary embedding = coder.embedding(manager);
             List<Block> layers = new ArrayList<>();
             for (int i = 0; i < config.layers(); i++) {
                 layers.add(coder.layer(i, manager));
+                if (progress != null) {
+                    progress.update(i + 1);
+                }
             }
             LayerCoder.Output output = coder.output(manager);
             return new CausalLm(

@@ -23,6 +23,11 @@ import java.util.Map;
  */
 final class InputHessians implements InputObserver, AutoCloseable {
 
+    private static final int[] ACROSS = {1};
+
+    /** Keeps a token of zeros from being divided by zero. */
+    private static final float LEAST_NORM = 1e-12f;
+
     private final QuantizationConfig quantization;
     private final SimulatedCode simulated;
     private final NDManager manager;
@@ -103,6 +108,12 @@ final class InputHessians implements InputObserver, AutoCloseable {
             try (NDManager scope = manager.newSubManager()) {
                 NDArray rows = x.reshape(count, channels);
                 rows.attach(scope);
+                if (quantization.hessian() == QuantizationConfig.Hessian.NORMALIZED) {
+                    NDArray norms = rows.norm(ACROSS, true).addi(LEAST_NORM);
+                    norms.attach(scope);
+                    rows = rows.div(norms);
+                    rows.attach(scope);
+                }
                 addProduct(hessian, rows, scope);
                 if (noise != null) {
                     addNoise(rows.toFloatArray(), count, scope);

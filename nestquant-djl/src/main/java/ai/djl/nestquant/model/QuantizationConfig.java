@@ -15,7 +15,8 @@ import java.util.regex.Pattern;
  * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
  * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
  * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
- * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}. {@code head=int8},
+ * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}, {@code
+ * hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code head=int8},
  * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
  * Head}; they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME},
  * {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the
@@ -31,6 +32,7 @@ import java.util.regex.Pattern;
  * @param code what stands for the bits of weights
  * @param head what becomes of embedding and output head
  * @param rounding how weights are rounded
+ * @param hessian how much each token of a calibration text counts
  * @param damping what is added to the diagonal of a Hessian, in units of its mean; positive
  * @param excluded names of blocks that stay float, as in the checkpoint without {@code .weight}
  * @param only names of the blocks that are coded, all if empty
@@ -44,6 +46,7 @@ public record QuantizationConfig(
         Code code,
         Head head,
         Rounding rounding,
+        Hessian hessian,
         double damping,
         List<String> excluded,
         List<String> only,
@@ -68,6 +71,18 @@ public record QuantizationConfig(
 
         String key() {
             return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
+
+    /** How much the tokens of a calibration text count in {@code E[xxᵀ]}. */
+    public enum Hessian {
+        /** As their inputs are, so that long ones count more. */
+        PLAIN,
+        /** All the same: each input is divided by its norm. */
+        NORMALIZED;
+
+        String key() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
 
@@ -266,6 +281,7 @@ public record QuantizationConfig(
                 code,
                 head,
                 rounding,
+                hessian,
                 damping,
                 excluded,
                 only,
@@ -291,6 +307,7 @@ public record QuantizationConfig(
                 code,
                 weights ? head : Head.FLOAT,
                 weights ? rounding : Rounding.PLAIN,
+                weights ? hessian : Hessian.PLAIN,
                 weights ? damping : QuantizationText.DEFAULT_DAMPING,
                 excluded,
                 List.of(pattern),

@@ -2,6 +2,7 @@ package ai.djl.nestquant.model;
 
 import ai.djl.nestquant.model.QuantizationConfig.Code;
 import ai.djl.nestquant.model.QuantizationConfig.Head;
+import ai.djl.nestquant.model.QuantizationConfig.Hessian;
 import ai.djl.nestquant.model.QuantizationConfig.Rounding;
 import ai.djl.nestquant.model.QuantizationConfig.Width;
 import java.util.ArrayList;
@@ -22,7 +23,7 @@ final class QuantizationText {
                     + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
                     + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
                     + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
-                    + " ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
+                    + " ,hessian=plain, ,hessian=normalized, ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
                     + " ,exclude=NAME, ,only=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
 
     private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
@@ -32,6 +33,7 @@ final class QuantizationText {
     private Code code = Code.D8;
     private Head head;
     private Rounding rounding = Rounding.PLAIN;
+    private Hessian hessian = Hessian.PLAIN;
     private double damping = DEFAULT_DAMPING;
     private final List<String> excluded = new ArrayList<>();
     private final List<String> only = new ArrayList<>();
@@ -66,6 +68,7 @@ final class QuantizationText {
                 options.code,
                 options.head,
                 options.rounding,
+                options.hessian,
                 options.damping,
                 options.excluded,
                 options.only,
@@ -87,6 +90,9 @@ final class QuantizationText {
             case "rounding":
                 rounding = find(Rounding.values(), Rounding::key, value);
                 return rounding != null;
+            case "hessian":
+                hessian = find(Hessian.values(), Hessian::key, value);
+                return hessian != null;
             case "damping":
                 damping = NUMBER.matcher(value).matches() ? Double.parseDouble(value) : 0;
                 return NUMBER.matcher(value).matches();
@@ -133,6 +139,9 @@ final class QuantizationText {
         }
         if (config.rounding() != Rounding.PLAIN) {
             text.append(",rounding=").append(config.rounding().key());
+        }
+        if (config.hessian() != Hessian.PLAIN) {
+            text.append(",hessian=").append(config.hessian().key());
         }
         if (config.damping() != DEFAULT_DAMPING) {
             text.append(",damping=").append(config.damping());

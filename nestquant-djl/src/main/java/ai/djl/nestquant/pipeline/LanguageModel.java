@@ -1,28 +1,32 @@
 package ai.djl.nestquant.pipeline;
 
 import ai.djl.MalformedModelException;
+import ai.djl.Model;
 import ai.djl.inference.Predictor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nestquant.engine.GeneratedText;
 import ai.djl.nestquant.engine.NestQuantEngine;
+import ai.djl.nestquant.engine.NestQuantModel;
+import ai.djl.nestquant.engine.TextGenerationTranslatorFactory;
 import ai.djl.nestquant.engine.Tokenizers;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.model.CausalLm;
 import ai.djl.nestquant.model.CodedLayer;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.model.WeightSummary;
-import ai.djl.repository.zoo.Criteria;
-import ai.djl.repository.zoo.ModelNotFoundException;
 import ai.djl.repository.zoo.ZooModel;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
+import ai.djl.util.Progress;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import java.util.stream.LongStream;
@@ -83,28 +87,61 @@ public final class LanguageModel implements AutoCloseable {
             Path calibration,
             Map<String, ?> arguments)
             throws IOException, MalformedModelException {
+        return open(directory, quantization, calibration, arguments, null);
+    }
+
+    /**
+     * Loads and quantises a model for a text, and tells how far it is.
+     *
+     * @param directory a HuggingFace model directory
+     * @param quantization what is coded
+     * @param calibration the text file to calibrate for, or null for the text that ships with the
+     *     project
+     * @param arguments how texts are generated
+     * @param progress is told of each layer of a float model; may be null
+     * @return the model
+     * @throws IOException if a file is missing or cannot be read
+     * @throws MalformedModelException if the configuration or a tensor is not as it must be
+     */
+    public static LanguageModel open(
+            Path directory,
+            QuantizationConfig quantization,
+            Path calibration,
+            Map<String, ?> arguments,
+            Progress progress)
+            throws IOException, MalformedModelException {
         if (!Files.isDirectory(directory)) {
             throw new FileNotFoundException(
                     directory
                             + " is not a directory: a model is a directory with config.json,"
                             + " tokenizer.json and *.safetensors, as HuggingFace publishes it");
         }
-        Criteria.Builder<String, GeneratedText> criteria =
-                Criteria.builder()
-                        .setTypes(String.class, GeneratedText.class)
-                        .optEngine(NestQuantEngine.ENGINE_NAME)
-                        .optModelPath(directory);
-        if (quantization != null) {
-            criteria.optOption(QuantizationConfig.OPTION, quantization.toString());
-        }
-        if (calibration != null) {
-            criteria.optOption("calibration", calibration.toString());
-        }
-        arguments.forEach(criteria::optArgument);
+        Map<String, Object> options = new HashMap<>();
+        options.put(QuantizationConfig.OPTION, quantization);
+        options.put("calibration", calibration);
+        options.put(NestQuantModel.PROGRESS, progress);
+        options.values().removeIf(Objects::isNull);
+        Model loading =
+                Model.newInstance(
+                        directory.toAbsolutePath().getFileName().toString(),
+                        NestQuantEngine.ENGINE_NAME);
         try {
-            return new LanguageModel(criteria.build().loadModel());
-        } catch (ModelNotFoundException e) {
-            throw new IOException(directory + " holds no model that can be loaded", e);
+            loading.load(directory, null, options);
+            return new LanguageModel(
+                    new ZooModel<>(
+                            loading,
+                            new TextGenerationTranslatorFactory()
+                                    .newInstance(
+                                            String.class,
+                                            GeneratedText.class,
+                                            loading,
+                                            arguments)));
+        } catch (TranslateException e) {
+            loading.close();
+            throw new IOException(e.getMessage(), e);
+        } catch (IOException | MalformedModelException | RuntimeException e) {
+            loading.close();
+            throw e;
         }
     }
 

@@ -61,8 +61,8 @@ public final class QuantizedFolder {
     }
 
     /**
-     * Predicts what {@link #write} would do, from the configuration and one layer that is coded and
-     * thrown away.
+     * Predicts what {@link #write} would do, from the configuration and two layers that are coded
+     * and thrown away.
      *
      * @param model the float model's folder
      * @param quantization what would be coded

@@ -4,6 +4,7 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.FileNotFoundException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -28,6 +29,18 @@ public class CalibrationTextTest {
         if (balanced) {
             Assert.assertTrue(ids.length >= 300 && ids.length <= 1024, ids.length + " tokens");
         }
+    }
+
+    @Test
+    public void theModelContinuesTheTextForFeedbackTheSameInEveryRun() throws Exception {
+        Path model = EmbeddedModel.path();
+        QuantizationConfig feedback = QuantizationConfig.parse("w4,rounding=ldlq");
+        long[] ids = CalibrationText.tokenIds(model, feedback, null);
+        long[] own = CalibrationText.tokenIds(model, QuantizationConfig.DEFAULT, null);
+        Assert.assertTrue(ids.length > 4 * 1024, ids.length + " tokens");
+        int paragraph = 8; // tokens that are surely in the first one
+        Assert.assertEquals(Arrays.copyOf(ids, paragraph), Arrays.copyOf(own, paragraph));
+        Assert.assertEquals(CalibrationText.tokenIds(model, feedback, null), ids);
     }
 
     @Test

@@ -71,7 +71,7 @@ public class BalancerTest {
                             checkpoint,
                             manager,
                             QuantizationConfig.NONE)
-                    .build(calibrationIds);
+                    .build(calibrationIds, null);
         }
     }
 

@@ -96,7 +96,7 @@ public class ContainerTest {
 
     @DataProvider
     public static Object[] resumed() {
-        return new Object[] {"w4a8", "w4a8kv4,rounding=ldlq,exclude=*.o_proj"};
+        return new Object[] {"w4a8", "w4a8kv4,rounding=qa-ldlq,exclude=*.o_proj"};
     }
 
     @Test(dataProvider = "quantizations")

@@ -5,6 +5,7 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.testng.Assert;
 import org.testng.SkipException;
@@ -42,8 +43,11 @@ public class CalibratedRoundingTest {
             Files.writeString(calibration, text.substring(0, CALIBRATION_CHARACTERS));
             String rest = text.substring(text.length() - CALIBRATION_CHARACTERS);
             double plain = divergence("w4a8,head=float", calibration, rest);
-            double feedback = divergence("w4a8,head=float,rounding=ldlq", calibration, rest);
-            Assert.assertTrue(feedback < plain, feedback + " against " + plain);
+            for (String hessian : List.of("plain", "normalized")) {
+                String quantization = "w4a8,head=float,rounding=ldlq,hessian=" + hessian;
+                double feedback = divergence(quantization, calibration, rest);
+                Assert.assertTrue(feedback < plain, hessian + ": " + feedback + ", not " + plain);
+            }
         } finally {
             Files.delete(calibration);
         }
