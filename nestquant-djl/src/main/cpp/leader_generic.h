@@ -82,6 +82,15 @@ NQ_INLINE Part productSums(Part a, Part b) {
 #endif
 }
 
+/** The lower half of every lane of a, the upper one of b. */
+NQ_INLINE Part halves(Part a, Part b) {
+#if defined(__AVX2__)
+    return (Part)_mm256_blend_epi16((__m256i)a, (__m256i)b, 0xAA);
+#else
+    return (a & 0xFFFF) | (b & (std::int32_t)0xFFFF0000);
+#endif
+}
+
 /** Σ of the four bytes of every lane, unsigned. */
 NQ_INLINE Part sumBytes(Part v) {
 #if defined(__AVX2__)
@@ -151,12 +160,12 @@ NQ_INLINE Block unpackFourth(Part a, Part b, Part c) {
                          (shiftRight(c, 4) & bytes(4)) | (shiftRight(c, 2) & bytes(0x20)));
 }
 
-/** The two index bits of the lanes from `first` on that are beside the words, in bits 0 and 1. */
+/** The index bits beside the words of the lanes from `first` on, in bits 0 and 1; others are anything. */
 NQ_INLINE Part indexBits(std::int32_t betas, int first) {
     const Lanes lanes = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
     Part shifts;
     std::memcpy(&shifts, &lanes, sizeof shifts);
-    return (Part)((UPart)all<Part>(betas) >> (UPart)(shifts + 2 * first)) & 3;
+    return (Part)((UPart)all<Part>(betas) >> (UPart)(shifts + 2 * first));
 }
 
 /** v in both halves of a lane. */
@@ -223,7 +232,7 @@ struct Dual {
 
     /** The ladder steps of lanes from `first` on, in both halves. */
     static NQ_INLINE Part steps(std::int32_t betas, int first, Part spare) {
-        Part low = indexBits(betas, first);
+        Part low = indexBits(betas, first) & 3;
 #if defined(__AVX2__)
         const __m256i table = _mm256_setr_epi32(0x30003, 0x40004, 0x50005, 0x60006, 0x70007,
                                                 0x80008, 0xA000A, 0xC000C);
@@ -264,8 +273,7 @@ struct Gosset {
         // the largest to bits 0 to 7; the smallest with its size flipped to bits 16 to 23
         Part large = maxBytes(low, high);
         Part small = maxBytes(low ^ bytes(0xF8), high ^ bytes(0xF8));
-        Part ends = maxBytes((large & 0xFFFF) | (small << 16),
-                             shiftRight(large, 16) | (small & (std::int32_t)0xFFFF0000));
+        Part ends = maxBytes(halves(large, small << 16), halves(shiftRight(large, 16), small));
         ends = maxBytes(ends, shiftRight(ends, 8));
         Part odd = signsOf(block.odd);
         Part mixed = signsOf(block.mixed);
@@ -282,8 +290,15 @@ struct Gosset {
 
     /** The ladder steps of lanes from `first` on, in both halves. */
     static NQ_INLINE Part steps(std::int32_t betas, int first, Part) {
-        Part low = indexBits(betas, first);
-        return twice(3 + low + (low & shiftRight(low, 1)));
+        Part index = indexBits(betas, first);
+#if defined(__AVX2__)
+        const __m256i table = _mm256_setr_epi32(0x30003, 0x40004, 0x50005, 0x70007, 0x30003,
+                                                0x40004, 0x50005, 0x70007);
+        return (Part)_mm256_permutevar8x32_epi32(table, (__m256i)index);
+#else
+        index &= 3;
+        return twice(3 + index + (index & shiftRight(index, 1)));
+#endif
     }
 };
 

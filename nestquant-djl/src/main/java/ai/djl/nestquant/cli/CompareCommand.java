@@ -6,7 +6,6 @@ import ai.djl.nestquant.pipeline.Comparison;
 import ai.djl.nestquant.pipeline.ComparisonMethods;
 import ai.djl.nestquant.pipeline.ComparisonPage;
 import ai.djl.nestquant.pipeline.ComparisonReport;
-import ai.djl.nestquant.pipeline.MixedPrecision;
 import ai.djl.nestquant.pipeline.StudyProgress;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -112,6 +111,9 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
         } catch (IllegalArgumentException e) {
             throw wrongUsage("--methods: " + e.getMessage());
         }
+        if (mix != null && !(mix > 3 && mix <= 8)) {
+            throw wrongUsage("--mix is " + mix + ", but must be above 3 and at most 8 bits");
+        }
         for (Path file : new Path[] {results, csv, markdown, html}) {
             if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
                 throw wrongUsage("the folder of " + file + " does not exist");
@@ -136,13 +138,7 @@ final class CompareCommand extends ReportCommand<ComparisonReport> {
                         .optCalibration(calibration)
                         .optTimes(!noTimes);
         if (mix != null) {
-            ComparisonReport probes =
-                    withProgress(p -> comparison.run(MixedPrecision.probes(config.layers()), p));
-            try {
-                mixed = MixedPrecision.allocate(probes, config.layers(), mix);
-            } catch (IllegalArgumentException e) {
-                throw wrongUsage("--mix: " + e.getMessage());
-            }
+            mixed = withProgress(p -> comparison.mix(config.layers(), mix, p));
             methods = Stream.concat(methods.stream(), Stream.of(mixed)).toList();
         }
         ComparisonReport report = withProgress(p -> comparison.run(methods, p));

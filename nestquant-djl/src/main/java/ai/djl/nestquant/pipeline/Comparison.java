@@ -102,6 +102,12 @@ public final class Comparison {
      */
     public ComparisonReport run(List<QuantizationConfig> methods, StudyProgress progress)
             throws IOException, MalformedModelException, TranslateException {
+        return run(methods, times, progress);
+    }
+
+    private ComparisonReport run(
+            List<QuantizationConfig> methods, boolean withTimes, StudyProgress progress)
+            throws IOException, MalformedModelException, TranslateException {
         List<QuantizationConfig> all = new ArrayList<>();
         all.add(QuantizationConfig.NONE);
         for (QuantizationConfig method : methods) {
@@ -109,8 +115,8 @@ public final class Comparison {
                 all.add(method);
             }
         }
-        if (all.stream().anyMatch(method -> finished(method) == null || lacksTimes(method))) {
-            measure(all, progress);
+        if (all.stream().anyMatch(m -> finished(m) == null || withTimes && lacksTimes(m))) {
+            measure(all, withTimes, progress);
         }
         return new ComparisonReport(settings, all.stream().map(this::finished).toList());
     }
@@ -135,7 +141,7 @@ public final class Comparison {
                 probes.addAll(ComparisonMethods.partsOfLayer(method, layer).values());
             }
         }
-        run(probes, progress);
+        run(probes, false, progress);
         List<LayerCost> costs = new ArrayList<>();
         for (QuantizationConfig method : methods) {
             for (int layer = 0; layer < layers; layer++) {
@@ -154,6 +160,24 @@ public final class Comparison {
         return costs;
     }
 
+    /**
+     * Spends an average number of bits where it helps most, see {@link MixedPrecision}.
+     *
+     * @param layers the number of decoder layers
+     * @param bits the average of all weights of Linear blocks, scales included
+     * @param progress is told of every window of every measurement
+     * @return the quantization that does so
+     * @throws IOException if a file cannot be read or written
+     * @throws MalformedModelException if the model is not as it must be
+     * @throws TranslateException if the model cannot generate
+     * @throws IllegalArgumentException if the average cannot be had
+     */
+    public QuantizationConfig mix(int layers, double bits, StudyProgress progress)
+            throws IOException, MalformedModelException, TranslateException {
+        ComparisonReport probes = run(MixedPrecision.probes(layers), false, progress);
+        return MixedPrecision.allocate(probes, layers, bits);
+    }
+
     private ComparisonRow finished(QuantizationConfig method) {
         return file.get(method.toString(), calibrationOf(method));
     }
@@ -163,23 +187,24 @@ public final class Comparison {
     }
 
     private boolean lacksTimes(QuantizationConfig method) {
-        return times && finished(method).quantizationSeconds() == null;
+        return finished(method).quantizationSeconds() == null;
     }
 
-    private void measure(List<QuantizationConfig> methods, StudyProgress progress)
+    private void measure(
+            List<QuantizationConfig> methods, boolean withTimes, StudyProgress progress)
             throws IOException, MalformedModelException, TranslateException {
         int total = methods.size() * windows.count();
         boolean scores = methods.stream().anyMatch(method -> finished(method) == null);
         try (LogitsCache cache =
-                scores ? fill(done -> progress.measured("none", done, total)) : null) {
+                scores ? fill(withTimes, done -> progress.measured("none", done, total)) : null) {
             for (int i = 0; i < methods.size(); i++) {
                 String method = methods.get(i).toString();
                 int before = i * windows.count();
                 progress.measured(method, before, total);
                 IntConsumer onWindow = done -> progress.measured(method, before + done, total);
                 if (finished(methods.get(i)) == null) {
-                    file.add(row(methods.get(i), cache, onWindow));
-                } else if (lacksTimes(methods.get(i))) {
+                    file.add(row(methods.get(i), withTimes, cache, onWindow));
+                } else if (withTimes && lacksTimes(methods.get(i))) {
                     file.add(timed(methods.get(i)));
                 }
             }
@@ -188,13 +213,13 @@ public final class Comparison {
     }
 
     /** Computes the float model's logits, and its row if that is missing. */
-    private LogitsCache fill(IntConsumer onWindow)
+    private LogitsCache fill(boolean withTimes, IntConsumer onWindow)
             throws IOException, MalformedModelException, TranslateException {
         LogitsCache cache = null;
         try (Candidate candidate = load(QuantizationConfig.NONE)) {
             cache = new LogitsCache(folder, windows, candidate.vocabularySize());
             boolean known = finished(QuantizationConfig.NONE) != null;
-            if (times && !known) {
+            if (withTimes && !known) {
                 candidate.measure(prompt);
             }
             PerplexityReport report = candidate.record(windows, cache, onWindow);
@@ -214,10 +239,11 @@ public final class Comparison {
         return Candidate.load(model, method, calibration);
     }
 
-    private ComparisonRow row(QuantizationConfig method, LogitsCache cache, IntConsumer onWindow)
+    private ComparisonRow row(
+            QuantizationConfig method, boolean withTimes, LogitsCache cache, IntConsumer onWindow)
             throws IOException, MalformedModelException, TranslateException {
         try (Candidate candidate = load(method)) {
-            if (times) {
+            if (withTimes) {
                 candidate.measure(prompt);
             }
             PerplexityReport report = candidate.score(windows, cache, onWindow);

@@ -23,7 +23,7 @@ import java.util.function.Predicate;
  * <p>The finer code is int8 rows and not a finer lattice: 64·E8 decodes to integers beyond int8,
  * which products do not take. Stateless and safe for concurrent use.
  */
-public final class MixedPrecision {
+final class MixedPrecision {
 
     private static final String UNIFORM_3 = "w3";
     private static final String UNIFORM_4 = "w4";
@@ -41,7 +41,7 @@ public final class MixedPrecision {
      * @param layers the number of decoder layers
      * @return 3 and 4 bits everywhere, and 3 bits in one layer or kind of block with 8 elsewhere
      */
-    public static List<QuantizationConfig> probes(int layers) {
+    static List<QuantizationConfig> probes(int layers) {
         List<String> methods = new ArrayList<>(List.of(UNIFORM_3, UNIFORM_4));
         for (String kind : KINDS) {
             methods.add(ofKind(kind));
@@ -70,7 +70,7 @@ public final class MixedPrecision {
      * @throws IllegalArgumentException if the average is below that of 3 bits everywhere or above
      *     that of 8
      */
-    public static QuantizationConfig allocate(ComparisonReport report, int layers, double bits) {
+    static QuantizationConfig allocate(ComparisonReport report, int layers, double bits) {
         Map<String, ComparisonRow> rows = new LinkedHashMap<>();
         report.rows().forEach(row -> rows.put(row.method(), row));
         ComparisonRow coarse = rows.get(UNIFORM_3);
