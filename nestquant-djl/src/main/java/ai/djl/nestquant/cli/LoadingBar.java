@@ -5,8 +5,7 @@ import me.tongfei.progressbar.ProgressBar;
 
 /**
  * A bar of the layers that have been quantised while a model is loaded; appears only when that
- * takes longer than a moment, and on
- * the process's own standard error. Not safe for concurrent use.
+ * takes longer than a moment, and on the process's own standard error. Not safe for concurrent use.
  */
 final class LoadingBar implements Progress, AutoCloseable {
 

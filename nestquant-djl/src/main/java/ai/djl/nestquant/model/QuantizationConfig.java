@@ -16,13 +16,14 @@ import java.util.regex.Pattern;
  * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
  * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
  * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}, {@code
- * hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code head=int8},
- * {@code head=w4} or {@code head=float} says what becomes of embedding and output head, see {@link
- * Head}; they are int8 where weights are coded and float otherwise, unless told. {@code w3=NAME},
- * {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the preset's, the
- * last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. {@code only=NAME} leaves all
- * blocks of other names float, and the cache of attention blocks of other names: {@code
- * w4a4kv4,only=model.layers.3.*} shows what a layer costs. Immutable and safe for concurrent use.
+ * hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code
+ * head=int8}, {@code head=w4} or {@code head=float} says what becomes of embedding and output head,
+ * see {@link Head}; they are int8 where weights are coded and float otherwise, unless told. {@code
+ * w3=NAME}, {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the
+ * preset's, the last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. {@code
+ * only=NAME} leaves all blocks of other names float, and the cache of attention blocks of other
+ * names: {@code w4a4kv4,only=model.layers.3.*} shows what a layer costs. Immutable and safe for
+ * concurrent use.
  *
  * @param weightBits 3 or 4 if the weights of Linear blocks are on lattice codes (3.25 or 4.25 bits
  *     each), 8 if they are int8 rows, or 0
