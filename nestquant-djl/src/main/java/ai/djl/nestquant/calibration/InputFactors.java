@@ -5,11 +5,11 @@ import ai.djl.nestquant.linalg.Cholesky;
 import ai.djl.nestquant.linalg.NotPositiveDefiniteException;
 
 /**
- * All that rounding needs to know about the inputs of a weight: the factors of {@code H +
- * damping·mean(diag H)·I}, and where inputs are coded to x̂ = x + z, how far that moves the target.
+ * All that rounding needs to know about the inputs of a weight: the factors of {@code H + J +
+ * damping·mean(diag H)·I}, J the covariance of what is lost when inputs are coded, or 0.
  *
- * <p>While it is made it takes {@code 6·n²} bytes beside the moments, afterwards {@code 2·n²}, or
- * {@code 6·n²} with noise. Immutable and thread-safe.
+ * <p>The damping counts as part of H. While it is made it takes {@code 6·n²} bytes beside H and J,
+ * afterwards {@code 2·n²}, or {@code 6·n²} with J. Immutable and thread-safe.
  */
 public final class InputFactors {
 
@@ -25,8 +25,8 @@ public final class InputFactors {
      * Factors the moments of an input.
      *
      * @param name the weight's name, for error messages
-     * @param hessian H = E[x̂x̂ᵀ], {@code [n][n]}; E[xxᵀ] without noise
-     * @param noise E[x̂zᵀ], {@code [n][n]}, or null for none
+     * @param hessian H = E[xxᵀ], {@code [n][n]}
+     * @param noise J, {@code [n][n]}, or null for none
      * @param damping what is added to the diagonal, in units of H's mean diagonal
      * @param width entries that are rounded together
      * @return the factors
@@ -41,16 +41,17 @@ public final class InputFactors {
         }
         // inputs that are all zero leave nothing to lose
         double ridge = trace == 0 ? 1 : damping * trace / n;
-        double[][] damped = new double[n][];
+        double[][] sum = new double[n][];
         for (int i = 0; i < n; i++) {
-            damped[i] = new double[i + 1];
+            sum[i] = new double[i + 1];
             for (int j = 0; j <= i; j++) {
-                damped[i][j] = hessian[i * n + j];
+                int at = i * n + j;
+                sum[i][j] = noise == null ? hessian[at] : (double) hessian[at] + noise[at];
             }
-            damped[i][i] += ridge;
+            sum[i][i] += ridge;
         }
         try {
-            Cholesky cholesky = Cholesky.factor(damped);
+            Cholesky cholesky = Cholesky.factor(sum);
             Ldlq ldlq = new Ldlq(BlockLdl.of(cholesky, width));
             return new InputFactors(ldlq, noise == null ? null : new QaTarget(noise, cholesky));
         } catch (NotPositiveDefiniteException e) {

@@ -6,13 +6,9 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * What a weight U should be when its inputs are coded to x̂ = x + z: the minimiser of {@code E‖W·x
- * − U·x̂‖²}, which is {@code U = W·E[x·x̂ᵀ]·E[x̂·x̂ᵀ]⁻¹ = W − W·E[z·x̂ᵀ]·E[x̂·x̂ᵀ]⁻¹}.
- *
- * <p>For noise that is not correlated with x that is QA-LDLQ's {@code W·H·(H + J)⁻¹} (NestQuant
- * paper). But the error of rounding to the nearest point is: in a small cell, inputs average to the
- * point that they are rounded to, so that E[z·x̂ᵀ] is nearly 0 and a target that counts on J
- * shrinks weights too much. So the moment itself is measured. Immutable and thread-safe.
+ * What a weight U should be when its inputs are noisy: the minimiser of {@code E‖W·x − U·(x + z)‖²}
+ * with z of covariance J and uncorrelated to x, {@code U = W·H·(H + J)⁻¹ = W − W·J·(H + J)⁻¹}
+ * (QA-LDLQ; NestQuant paper). Immutable and thread-safe.
  */
 public final class QaTarget {
 
@@ -24,8 +20,8 @@ public final class QaTarget {
     /**
      * Prepares targets.
      *
-     * @param noise E[x̂·zᵀ], {@code [n][n]}
-     * @param cholesky of E[x̂·x̂ᵀ]
+     * @param noise J, {@code [n][n]}
+     * @param cholesky of H + J
      */
     public QaTarget(float[] noise, Cholesky cholesky) {
         int n = cholesky.size();
@@ -35,7 +31,7 @@ public final class QaTarget {
                 .forEach(chunk -> solve(noise, cholesky, chunk * COLUMNS));
     }
 
-    /** Rows of {@code −E[z·x̂ᵀ]·E[x̂·x̂ᵀ]⁻¹}, found as columns of its transpose. */
+    /** Rows of {@code −J·(H + J)⁻¹}, found as columns of its transpose, since J is symmetric. */
     private void solve(float[] noise, Cholesky cholesky, int first) {
         int n = cholesky.size();
         int count = Math.min(COLUMNS, n - first);

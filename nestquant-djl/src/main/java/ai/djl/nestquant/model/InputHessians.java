@@ -13,8 +13,8 @@ import java.util.Map;
 
 /**
  * Second moments {@code H = E[xxᵀ]} of the inputs of Linear blocks in the basis in which their
- * weights are coded, one for all blocks that share an input. If the noise of coded inputs counts,
- * they are the moments of what the inputs are decoded to, and those with their errors come beside.
+ * weights are coded, one for all blocks that share an input, and the covariance J of what coding
+ * the inputs loses, if that is asked for.
  *
  * <p>Sums are float32 products of the host engine. Over T tokens an entry is off by at most about
  * {@code T·2⁻²⁴·sqrt(H_ii·H_jj)} in whatever order it is summed (Cauchy-Schwarz), 0.001 of it for
@@ -87,16 +87,16 @@ final class InputHessians implements InputObserver, AutoCloseable {
         private final int channels;
         private final Rotation rotation;
         private final NDArray hessian;
-        private final NDArray noise;
+        private NDArray noise;
         private long tokens;
 
         Moments(int channels) {
             this.channels = channels;
             rotation = quantization.code().rotates() ? NestQuantLinear.rotation(channels) : null;
-            boolean codes = quantization.expectsNoise();
-            int rotated = rotation == null ? channels : rotation.paddedLength();
-            hessian = zeros(codes ? rotated : channels);
-            noise = codes ? zeros(rotated) : null;
+            hessian = zeros(channels);
+            if (quantization.expectsNoise()) {
+                noise = zeros(rotation == null ? channels : rotation.paddedLength());
+            }
         }
 
         private NDArray zeros(int size) {
@@ -114,30 +114,26 @@ final class InputHessians implements InputObserver, AutoCloseable {
                     rows = rows.div(norms);
                     rows.attach(scope);
                 }
-                if (noise == null) {
-                    addProduct(hessian, rows, rows, scope);
-                } else {
-                    addCoded(rows.toFloatArray(), count, scope);
+                addProduct(hessian, rows, scope);
+                if (noise != null) {
+                    addNoise(rows.toFloatArray(), count, scope);
                 }
             }
             tokens += count;
         }
 
-        private void addCoded(float[] exact, int count, NDManager scope) {
+        private void addNoise(float[] exact, int count, NDManager scope) {
             float[] rows = rotation == null ? exact : rotation.padAndApply(exact, count);
             float[] coded =
                     ActivationCode.decoded(rows, count, quantization.activationBits(), simulated);
             for (int i = 0; i < rows.length; i++) {
                 rows[i] = coded[i] - rows[i];
             }
-            Shape shape = new Shape(count, rows.length / count);
-            NDArray codedRows = scope.create(coded, shape);
-            addProduct(hessian, codedRows, codedRows, scope);
-            addProduct(noise, codedRows, scope.create(rows, shape), scope);
+            addProduct(noise, scope.create(rows, new Shape(count, rows.length / count)), scope);
         }
 
-        private static void addProduct(NDArray sum, NDArray a, NDArray b, NDManager scope) {
-            NDArray product = a.transpose().matMul(b);
+        private static void addProduct(NDArray sum, NDArray rows, NDManager scope) {
+            NDArray product = rows.transpose().matMul(rows);
             product.attach(scope);
             sum.addi(product);
         }
@@ -145,8 +141,7 @@ final class InputHessians implements InputObserver, AutoCloseable {
         InputFactors factors(String name) {
             int rotated = rotation == null ? channels : rotation.paddedLength();
             float[] h = mean(hessian);
-            if (rotation != null
-                    && noise == null) { // R·H·Rᵀ is far cheaper than rotating every token
+            if (rotation != null) { // R·H·Rᵀ is far cheaper than rotating every token
                 h = rotation.padAndApply(h, channels);
                 h = rotation.padAndApply(transposed(h, channels, rotated), rotated);
             }

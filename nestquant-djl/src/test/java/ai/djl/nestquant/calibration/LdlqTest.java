@@ -20,9 +20,6 @@ public class LdlqTest {
 
     private static final double DAMPING = 0.01;
 
-    /** So small that it moves no target. */
-    private static final double SLIGHT_DAMPING = 1e-7;
-
     /** Moments of inputs whose channels are correlated and of different sizes. */
     private static float[] hessian(int n, Random random) {
         int tokens = 2 * n;
@@ -207,59 +204,41 @@ public class LdlqTest {
         }
     }
 
-    @Test
-    public void targetIsWhereTheLossOfCodedInputsIsStationary() {
-        Random random = new Random(13);
-        int n = 48;
-        int tokens = 3 * n;
-        float[] x = gaussian(tokens * n, random);
-        float[] coded = new float[x.length];
-        float[] moments = new float[n * n];
-        float[] noise = new float[n * n];
-        for (int t = 0; t < tokens; t++) {
-            for (int i = 0; i < n; i++) {
-                coded[t * n + i] = (float) Math.rint(x[t * n + i]);
-            }
-            for (int i = 0; i < n; i++) {
-                for (int j = 0; j < n; j++) {
-                    float right = coded[t * n + j];
-                    moments[i * n + j] += coded[t * n + i] * right / tokens;
-                    noise[i * n + j] += coded[t * n + i] * (right - x[t * n + j]) / tokens;
-                }
+    /** {@code (w − u)·H·(w − u)ᵀ + u·J·uᵀ}, H damped. */
+    private static double noisyLoss(float[] w, float[] u, float[] h, float[] j, int n) {
+        double sum = loss(w, u, h, n);
+        for (int a = 0; a < n; a++) {
+            for (int b = 0; b < n; b++) {
+                sum += (double) u[a] * j[a * n + b] * u[b];
             }
         }
+        return sum;
+    }
+
+    @Test
+    public void targetIsWhereTheNoisyLossIsStationary() {
+        Random random = new Random(13);
+        int n = 48;
+        float[] h = hessian(n, random);
+        float[] j = hessian(n, random);
         float[] w = gaussian(n, random);
         float[] u = w.clone();
-        InputFactors.of("w", moments, noise, SLIGHT_DAMPING, 8).toTargets(u, 1);
-        double least = codedLoss(w, u, x, coded);
-        Assert.assertTrue(least < codedLoss(w, w, x, coded), "no gain");
+        InputFactors.of("w", h, j, DAMPING, 8).toTargets(u, 1);
+        double atW = noisyLoss(w, w, h, j, n);
+        double least = noisyLoss(w, u, h, j, n);
+        Assert.assertTrue(least < atW, least + " against " + atW);
         float step = 0.01f;
         for (int i = 0; i < n; i++) {
             float[] up = u.clone();
             float[] down = u.clone();
             up[i] += step;
             down[i] -= step;
-            double above = codedLoss(w, up, x, coded) - least;
-            double below = codedLoss(w, down, x, coded) - least;
+            double above = noisyLoss(w, up, h, j, n) - least;
+            double below = noisyLoss(w, down, h, j, n) - least;
             Assert.assertTrue(above > 0 && below > 0, "coordinate " + i);
             // a quadratic's symmetric differences agree where its gradient is zero
             Assert.assertEquals(above, below, 0.01 * above + 1e-6 * least);
         }
-    }
-
-    /** The mean of {@code (w·x − u·x̂)²}. */
-    private static double codedLoss(float[] w, float[] u, float[] x, float[] coded) {
-        int tokens = x.length / w.length;
-        double loss = 0;
-        for (int t = 0; t < tokens; t++) {
-            double difference = 0;
-            for (int i = 0; i < w.length; i++) {
-                int at = t * w.length + i;
-                difference += (double) w[i] * x[at] - (double) u[i] * coded[at];
-            }
-            loss += difference * difference / tokens;
-        }
-        return loss;
     }
 
     @Test
