@@ -110,138 +110,102 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(w, x, y, 0);
+        multiply(Matrix.of(w), x, y, 0);
+    }
+
+    @Override
+    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
+        Checks.multiply(w.rows(), w.columns(), x, y.length);
+        multiply(Matrix.of(w), x, y, 0);
     }
 
     @Override
     public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
         Checks.multiply(w.rows(), w.columns(), x, y.remaining());
         if (shared(y)) {
-            multiply(w, x, null, address(y.slice()));
-            Reference.reachabilityFence(y);
+            multiply(Matrix.of(w), x, y);
         } else {
             Kernels.super.multiply(w, x, y);
         }
-    }
-
-    private void multiply(PackedMatrix w, Int8Rows x, float[] y, long buffer) {
-        run(
-                w,
-                handle ->
-                        multiply(
-                                handle,
-                                w.code().ordinal(),
-                                w.rows(),
-                                w.columns(),
-                                address(w.words()),
-                                address(w.betas()),
-                                address(w.rowScales()),
-                                w.tensorScale(),
-                                x.rows(),
-                                x.high(),
-                                x.low(),
-                                x.scales(),
-                                y,
-                                buffer));
-    }
-
-    @Override
-    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
-        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(
-                panel,
-                (to - from) * w.columns(),
-                w,
-                (handle, floats) ->
-                        decodeRows(
-                                handle,
-                                w.code().ordinal(),
-                                w.rows(),
-                                w.columns(),
-                                address(w.words()),
-                                address(w.betas()),
-                                address(w.rowScales()),
-                                w.tensorScale(),
-                                from,
-                                to,
-                                floats));
-    }
-
-    @Override
-    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(w, x, y, 0);
     }
 
     @Override
     public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
         Checks.multiply(w.rows(), w.columns(), x, y.remaining());
         if (shared(y)) {
-            multiply(w, x, null, address(y.slice()));
-            Reference.reachabilityFence(y);
+            multiply(Matrix.of(w), x, y);
         } else {
             Kernels.super.multiply(w, x, y);
         }
     }
 
-    private void multiply(Int8Matrix w, Int8Rows x, float[] y, long buffer) {
+    private void multiply(Matrix w, Int8Rows x, FloatBuffer y) {
+        multiply(w, x, null, address(y.slice()));
+        Reference.reachabilityFence(y);
+    }
+
+    /** Multiplies into y, or where it is null into the memory at an address. */
+    private void multiply(Matrix w, Int8Rows x, float[] y, long memory) {
         run(
-                w,
+                w.owner(),
                 handle ->
                         multiply(
                                 handle,
-                                INT8,
+                                w.code(),
                                 w.rows(),
                                 w.columns(),
-                                address(w.words()),
-                                0,
-                                address(w.rowScales()),
-                                1,
+                                w.words(),
+                                w.betas(),
+                                w.scales(),
+                                w.tensorScale(),
                                 x.rows(),
                                 x.high(),
                                 x.low(),
                                 x.scales(),
                                 y,
-                                buffer));
+                                memory));
+    }
+
+    @Override
+    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
+        decode(Matrix.of(w), from, to, panel);
     }
 
     @Override
     public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
         Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(
-                panel,
-                (to - from) * w.columns(),
-                w,
-                (handle, floats) ->
-                        decodeRows(
-                                handle,
-                                INT8,
-                                w.rows(),
-                                w.columns(),
-                                address(w.words()),
-                                0,
-                                address(w.rowScales()),
-                                1,
-                                from,
-                                to,
-                                floats));
+        decode(Matrix.of(w), from, to, panel);
     }
 
     /** Decodes to the panel itself if C++ can reach it, otherwise to a direct copy. */
-    private void decode(FloatBuffer panel, int count, Object matrix, PanelCall call) {
-        if (count == 0) {
+    private void decode(Matrix w, int from, int to, FloatBuffer panel) {
+        if (from == to) {
             return;
         }
         FloatBuffer target = panel.slice();
         boolean shared = shared(panel);
         if (!shared) {
+            int bytes = Math.multiplyExact((to - from) * w.columns(), Float.BYTES);
             target =
-                    ByteBuffer.allocateDirect(Math.multiplyExact(count, Float.BYTES))
-                            .order(ByteOrder.nativeOrder())
-                            .asFloatBuffer();
+                    ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
         }
         long floats = address(target);
-        run(matrix, handle -> call.run(handle, floats));
+        run(
+                w.owner(),
+                handle ->
+                        decodeRows(
+                                handle,
+                                w.code(),
+                                w.rows(),
+                                w.columns(),
+                                w.words(),
+                                w.betas(),
+                                w.scales(),
+                                w.tensorScale(),
+                                from,
+                                to,
+                                floats));
         if (!shared) {
             panel.slice().put(target);
         }
@@ -253,8 +217,34 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         return floats.isDirect() && floats.order() == ByteOrder.nativeOrder();
     }
 
-    private interface PanelCall {
-        void run(long handle, long panel);
+    /** A matrix as C++ sees it: addresses, which hold while the owner can be reached. */
+    private record Matrix(
+            Object owner,
+            int code,
+            int rows,
+            int columns,
+            long words,
+            long betas,
+            long scales,
+            float tensorScale) {
+
+        static Matrix of(PackedMatrix w) {
+            return new Matrix(
+                    w,
+                    w.code().ordinal(),
+                    w.rows(),
+                    w.columns(),
+                    address(w.words()),
+                    address(w.betas()),
+                    address(w.rowScales()),
+                    w.tensorScale());
+        }
+
+        static Matrix of(Int8Matrix w) {
+            long words = address(w.words());
+            long scales = address(w.rowScales());
+            return new Matrix(w, INT8, w.rows(), w.columns(), words, 0, scales, 1);
+        }
     }
 
     /** Calls C++ while neither these kernels nor the buffers' owner can be collected. */
