@@ -40,7 +40,7 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
                 return;
             }
             PackedCode code = quantization.weightCode();
-            int blocks = NestQuantLinear.rotation(in).paddedLength() / PackedMatrix.BLOCK;
+            int blocks = quantization.rotation(in).paddedLength() / PackedMatrix.BLOCK;
             long tiles = (out + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
             int words = code.wordsPerRow(blocks) * PackedMatrix.TILE_ROWS;
             codedWeights += out * in;
@@ -48,7 +48,7 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
         }
 
         void vocabulary(boolean coded, int rows, int hidden) {
-            long bytes = NestQuantLinear.rotation(hidden).paddedLength() + Float.BYTES;
+            long bytes = quantization.rotation(hidden).paddedLength() + Float.BYTES;
             otherBytes += rows * (coded ? bytes : (long) hidden * Float.BYTES);
         }
     }

@@ -13,6 +13,7 @@ import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -67,7 +68,7 @@ final class PackedReader extends LayerReader {
         if (quantization.packsEmbedding(tied)) {
             int hidden = config.hiddenSize();
             return CodedVocabulary.of(
-                    hidden,
+                    quantization.rotation(hidden),
                     quantization.activationBits(),
                     packed(EMBEDDING, config.vocabularySize(), hidden, manager));
         }
@@ -97,7 +98,7 @@ final class PackedReader extends LayerReader {
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
         return quantization.codesCache(index)
-                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                ? NestQuantAttention.ofRotated(attention, quantization, manager)
                 : attention;
     }
 
@@ -109,7 +110,7 @@ final class PackedReader extends LayerReader {
             return floatLinear(name, out, in, bias, manager);
         }
         return NestQuantLinear.of(
-                in,
+                quantization.rotation(in),
                 packed(name, out, in, manager),
                 bias ? tensor(name + ".bias", manager, out) : null,
                 quantization.activationBits());
@@ -119,7 +120,7 @@ final class PackedReader extends LayerReader {
     private PackedArrays packed(String name, int out, int in, NDManager manager)
             throws MalformedModelException {
         PackedCode code = quantization.weightCode();
-        int columns = NestQuantLinear.rotation(in).paddedLength();
+        int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
         NDArray words =
@@ -151,7 +152,8 @@ final class PackedReader extends LayerReader {
 
     private CodedVocabulary int8(String name, NDManager manager) throws MalformedModelException {
         int rows = config.vocabularySize();
-        int columns = NestQuantLinear.rotation(config.hiddenSize()).paddedLength();
+        Rotation rotation = quantization.rotation(config.hiddenSize());
+        int columns = rotation.paddedLength();
         NDArray words =
                 ints(
                         name + ".words",
@@ -169,7 +171,7 @@ final class PackedReader extends LayerReader {
         }
         Int8Matrix matrix =
                 new Int8Matrix(rows, columns, bytes(name + ".words").asIntBuffer(), floats);
-        return CodedVocabulary.of(config.hiddenSize(), new Int8Arrays(words, rowScales, matrix));
+        return CodedVocabulary.of(rotation, new Int8Arrays(words, rowScales, matrix));
     }
 
     private static long tiles(int rows) {

@@ -90,6 +90,7 @@ public class ContainerTest {
             "w3,code=e8,balance=off",
             "w3a8kv4",
             "w4a4kv4,head=float",
+            "w4a8kv4,rotation=off",
             "w4a8,exclude=*.down_proj,exclude=model.layers.0.*,exclude=lm_head"
         };
     }
