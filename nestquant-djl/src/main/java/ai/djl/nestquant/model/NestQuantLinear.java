@@ -70,8 +70,7 @@ public final class NestQuantLinear extends AbstractBlock {
      * @param bias the bias, or null
      * @param activationBits as in {@link #encode}
      */
-    static NestQuantLinear of(
-            int inFeatures, PackedArrays codes, NDArray bias, int activationBits) {
+    static NestQuantLinear of(int inFeatures, CodedArrays codes, NDArray bias, int activationBits) {
         return new NestQuantLinear(inFeatures, codes, bias, activationBits);
     }
 
@@ -171,9 +170,9 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
-    /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
-    PackedMatrix matrix() {
-        return ((PackedArrays) codes).matrix();
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    CodedArrays codes() {
+        return codes;
     }
 
     private void fill(RotatedRows rows, InputFactors factors) {
@@ -189,7 +188,7 @@ public final class NestQuantLinear extends AbstractBlock {
                     float[] targets = rotated.clone();
                     factors.toTargets(targets, targets.length / rows.paddedColumns());
                     codes.encode(tile * PackedMatrix.TILE_ROWS, targets, new DistortionStats());
-                    new PackedLdlq(matrix(), factors)
+                    new PackedLdlq(((PackedArrays) codes).matrix(), factors)
                             .encodeTile(tile, rotated, targets, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
