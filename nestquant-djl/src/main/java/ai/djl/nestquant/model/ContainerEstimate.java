@@ -44,7 +44,7 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
 
         /** Adds a matrix on so many bits. */
         void coded(int bits, long out, int in) {
-            int columns = NestQuantLinear.rotation(in).paddedLength();
+            int columns = quantization.rotation(in).paddedLength();
             long tiles = (out + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
             codedWeights += out * in;
             if (bits == 8) {
@@ -57,7 +57,7 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
         }
 
         void vocabulary(boolean coded, int rows, int hidden) {
-            long bytes = NestQuantLinear.rotation(hidden).paddedLength() + Float.BYTES;
+            long bytes = quantization.rotation(hidden).paddedLength() + Float.BYTES;
             otherBytes += rows * (coded ? bytes : (long) hidden * Float.BYTES);
         }
     }

@@ -153,10 +153,10 @@ public final class ContainerWriter {
                                 config.intermediateSize())
                         .sorted()
                         .distinct()
-                        .mapToObj(length -> NestQuantLinear.rotation(length).split())
+                        .mapToObj(length -> quantization.rotation(length).split())
                         .toList(),
-                NestQuantLinear.ROTATION_SEED,
-                NestQuantAttention.ROTATION_SEED,
+                QuantizationConfig.LINEAR_SEED,
+                QuantizationConfig.HEAD_SEED,
                 libraryVersion);
     }
 

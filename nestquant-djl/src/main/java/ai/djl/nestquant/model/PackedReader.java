@@ -67,7 +67,7 @@ final class PackedReader extends LayerReader {
         if (quantization.packsEmbedding(tied)) {
             int hidden = config.hiddenSize();
             return CodedVocabulary.of(
-                    hidden,
+                    quantization.rotation(hidden),
                     quantization.activationBits(),
                     packed(
                             EMBEDDING,
@@ -102,7 +102,7 @@ final class PackedReader extends LayerReader {
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
         return quantization.codesCache(index)
-                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                ? NestQuantAttention.ofRotated(attention, quantization, manager)
                 : attention;
     }
 
@@ -115,7 +115,7 @@ final class PackedReader extends LayerReader {
             return floatLinear(name, out, in, bias, manager);
         }
         return NestQuantLinear.of(
-                in,
+                quantization.rotation(in),
                 bits == 8
                         ? int8(name, out, in, manager)
                         : packed(name, quantization.weightCode(bits), out, in, manager),
@@ -126,7 +126,7 @@ final class PackedReader extends LayerReader {
     /** A matrix of lattice codes. */
     private PackedArrays packed(String name, PackedCode code, int out, int in, NDManager manager)
             throws MalformedModelException {
-        int columns = NestQuantLinear.rotation(in).paddedLength();
+        int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
         NDArray words =
@@ -159,13 +159,15 @@ final class PackedReader extends LayerReader {
     private CodedVocabulary int8Vocabulary(String name, NDManager manager)
             throws MalformedModelException {
         int hidden = config.hiddenSize();
-        return CodedVocabulary.of(hidden, int8(name, config.vocabularySize(), hidden, manager));
+        return CodedVocabulary.of(
+                quantization.rotation(hidden),
+                int8(name, config.vocabularySize(), hidden, manager));
     }
 
     /** A matrix of int8 rows. */
     private Int8Arrays int8(String name, int rows, int in, NDManager manager)
             throws MalformedModelException {
-        int columns = NestQuantLinear.rotation(in).paddedLength();
+        int columns = quantization.rotation(in).paddedLength();
         NDArray words =
                 ints(
                         name + ".words",

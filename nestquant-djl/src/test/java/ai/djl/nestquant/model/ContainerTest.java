@@ -92,6 +92,7 @@ public class ContainerTest {
             "w3,code=e8,balance=off",
             "w3a8kv4",
             "w4a4kv4,head=float",
+            "w4a8kv4,rotation=off",
             "w4a8,exclude=*.down_proj,exclude=model.layers.0.*,exclude=lm_head",
             "w8a8",
             "w8,head=w4,w3=model.layers.1.*",
