@@ -54,7 +54,7 @@ def leaders(words, width, dual):
     np.put_along_axis(y, largest, top - move[..., None] * 2 * q * np.where(top < 0, -1, 1), -1)
     return y
 def linear(t, name, config):
-    width, dual = LATTICE[config["code"]]
+    width, dual = LATTICE[config.get("codes", {}).get(name, config["code"])]
     betas, exponents = t[name + ".betas"], t[name + ".row_scales"]
     words = words_of(t[name + ".words"], width, betas.shape[1])
     index = (betas[:, :, None] >> (2 * np.arange(16, dtype=np.uint32))) & 3
@@ -104,17 +104,17 @@ def matrix(kind, m, stream):
     return np.kron(s, [[1, 1], [1, -1]]) + np.kron(np.eye(p + 1), [[1, -1], [-1, -1]])
 def unrotate(rows, columns, config):
     text = next(t for t in config["rotations"] if t.split()[0] == str(columns))
+    if text.endswith("identity"):
+        return rows[:, :columns]
     n = int(re.search(r"(\d+) =", text)[1])
     split = [(kind, int(m)) for m, kind in re.findall(r"(\d+) \(([^)]+)\)", text)]
     stream = splitmix(config["rotation_seeds"]["linear"])
     signs = [next(stream) for _ in range((n + 63) // 64)]
     sign = np.array([-1.0 if signs[i // 64] >> i % 64 & 1 else 1.0 for i in range(n)])
-    x = rows.astype(np.float64)
-    inner = n
+    x, inner, h = rows.astype(np.float64), n, 1
     for kind, m in split:
         inner //= m
         x = np.einsum("ij,...ik->...jk", matrix(kind, m, stream), x.reshape(-1, m, inner)).reshape(len(rows), n)
-    h = 1
     while h < inner:
         x = x.reshape(-1, 2, h)
         x = np.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], 1).reshape(len(rows), n)
@@ -123,7 +123,7 @@ def unrotate(rows, columns, config):
 def decode(folder, rotated=False):
     model = json.load(open(os.path.join(folder, "config.json")))
     config = model["quantization_config"]
-    assert config["quant_method"] == "nestquant" and config["format_version"] == 1, config
+    assert config["quant_method"] == "nestquant" and config["format_version"] in (1, 2), config
     t, result = tensors(folder), {}
     heads = model.get("head_dim") or model["hidden_size"] // model["num_attention_heads"]
     inputs = {"down_proj": model["intermediate_size"], "o_proj": model["num_attention_heads"] * heads}

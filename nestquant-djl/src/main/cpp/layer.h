@@ -12,7 +12,7 @@ struct Rotation {
     int padded;
     int exponent;
 
-    /** padded / 2^exponent. */
+    /** padded / 2^exponent; 1 for the identity, whose exponent is 0. */
     int order;
 
     /** [padded], their size is that of the rotation's scaling. */

@@ -1,5 +1,10 @@
 package ai.djl.nestquant.codec;
 
+import ai.djl.nestquant.lattice.VoronoiCode;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
+
 /**
  * Beta sets for Gaussian entries of standard deviation 1: what {@link BetaSearch} picks for
  * best-fit from 20,000 blocks of {@code java.util.Random(1)}, with candidates {@code 1.6/q ·
@@ -49,5 +54,34 @@ public final class GaussianBetas {
     /** 16·E8 with the fixed-coordinate leader, four scales: 4.25 bits, D = 0.00571. */
     public static final BetaSet E8_FIXED_16_K4 = BetaSet.of(0.2221, 0.2985, 0.3895, 0.7035);
 
+    private static final int BLOCKS = 20_000;
+    private static final double FINEST = 1.6;
+    private static final double RATIO = 1.03;
+
+    private static final Map<String, BetaSet> SEARCHED = new ConcurrentHashMap<>();
+
     private GaussianBetas() {}
+
+    /**
+     * Searches a set that is none of the constants, once for each code and k.
+     *
+     * @param code the cosets of E8 that can be stored
+     * @param k the number of scales
+     * @return what {@link BetaSearch} picks for best-fit
+     * @throws IllegalArgumentException if k is below 1 or above the number of candidates
+     */
+    public static BetaSet search(VoronoiCode code, int k) {
+        return SEARCHED.computeIfAbsent(
+                code + " " + k, name -> search(code).search(k, BetaPolicy.BEST_FIT));
+    }
+
+    /** Measures the sample with every candidate. */
+    static BetaSearch search(VoronoiCode code) {
+        Random random = new Random(1);
+        float[] sample = new float[BLOCKS * PackedMatrix.BLOCK];
+        for (int i = 0; i < sample.length; i++) {
+            sample[i] = (float) random.nextGaussian();
+        }
+        return new BetaSearch(code, sample, FINEST / code.nestingRatio(), RATIO);
+    }
 }

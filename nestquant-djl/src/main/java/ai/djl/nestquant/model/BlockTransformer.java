@@ -52,7 +52,7 @@ public final class BlockTransformer {
         if (block instanceof RotaryAttention attention && config.codesCache(attention.layer)) {
             return NestQuantAttention.replace(
                     attention,
-                    config.code(),
+                    config,
                     manager,
                     (child, b) -> transform(name + "." + child, b, hessians));
         }
@@ -79,25 +79,14 @@ public final class BlockTransformer {
                             + name
                             + " needs a calibration text; give one, or use rounding=plain");
         }
-        int inputBits = config.activationBits();
-        int bits = config.weightBits(name);
-        Block coded;
-        if (bits == 8) { // so fine that feedback would change nothing
-            coded = NestQuantLinear.encodeInt8(name, linear, inputBits, manager);
-        } else {
-            coded = encode(name, linear, bits, hessians);
-        }
+        // 8 bits are so fine that feedback would change nothing
+        boolean feedback = config.calibrates() && config.weightBits(name) != Byte.SIZE;
+        InputFactors factors = feedback ? hessians.factors(name, linear) : null;
+        Block coded =
+                config.code().simulated()
+                        ? SimulatedLinear.encode(name, linear, config, factors, manager)
+                        : NestQuantLinear.encode(name, linear, config, factors, manager);
         linear.clear();
         return coded;
-    }
-
-    private Block encode(String name, Linear linear, int bits, InputHessians hessians) {
-        int inputBits = config.activationBits();
-        InputFactors factors = config.calibrates() ? hessians.factors(name, linear) : null;
-        SimulatedCode simulated = SimulatedCode.of(config.code());
-        return simulated == null
-                ? NestQuantLinear.encode(
-                        name, linear, config.weightCode(bits), inputBits, factors, manager)
-                : SimulatedLinear.encode(name, linear, simulated, inputBits, factors, manager);
     }
 }

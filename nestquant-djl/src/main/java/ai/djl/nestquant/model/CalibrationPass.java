@@ -102,7 +102,7 @@ final class CalibrationPass implements AutoCloseable {
         }
         if (layer.attention instanceof RotaryAttention attention
                 && quantization.codesCache(attention.layer)) {
-            NestQuantAttention.foldValues(attention, quantization.code());
+            NestQuantAttention.foldValues(attention, quantization);
         }
         try (InputHessians hessians = new InputHessians(quantization, manager)) {
             run(layer, hessians, hidden.length, false);

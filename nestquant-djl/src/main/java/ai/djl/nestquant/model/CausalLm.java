@@ -165,7 +165,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
      * @return bits per entry; of a simulated code those that it would take
      */
     public double cacheBitsPerEntry() {
-        SimulatedCode simulated = SimulatedCode.of(quantization.code());
+        SimulatedCode simulated = SimulatedCode.of(quantization);
         if (simulated != null && quantization.cacheBits() > 0) {
             return simulated.bitsPerEntry(config.headSize());
         }

@@ -37,11 +37,11 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     private final CodedProduct product;
 
     @SuppressWarnings("this-escape")
-    private CodedVocabulary(int hidden, int activationBits, CodedArrays codes) {
-        this.hidden = hidden;
+    private CodedVocabulary(Rotation rotation, int activationBits, CodedArrays codes) {
+        this.rotation = rotation;
+        hidden = rotation.length();
         this.activationBits = activationBits;
         this.codes = codes;
-        rotation = NestQuantLinear.rotation(hidden);
         product = codes.product();
         codes.named()
                 .forEach(
@@ -64,7 +64,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
                 rows,
                 () ->
                         of(
-                                rows.columns(),
+                                rows.rotation(),
                                 Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns())));
     }
 
@@ -89,7 +89,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
                     int columns = rows.paddedColumns();
                     PackedArrays codes =
                             PackedArrays.allocate(manager, code, rows.rows(), columns, scale);
-                    return of(rows.columns(), activationBits, codes);
+                    return of(rows.rotation(), activationBits, codes);
                 });
     }
 
@@ -109,13 +109,13 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     }
 
     /** Makes a block of int8 rows that are there already. */
-    static CodedVocabulary of(int hidden, Int8Arrays codes) {
-        return new CodedVocabulary(hidden, 16, codes);
+    static CodedVocabulary of(Rotation rotation, Int8Arrays codes) {
+        return new CodedVocabulary(rotation, 16, codes);
     }
 
     /** Makes a block of lattice codes that are there already. */
-    static CodedVocabulary of(int hidden, int activationBits, PackedArrays codes) {
-        return new CodedVocabulary(hidden, activationBits == 0 ? 16 : activationBits, codes);
+    static CodedVocabulary of(Rotation rotation, int activationBits, PackedArrays codes) {
+        return new CodedVocabulary(rotation, activationBits == 0 ? 16 : activationBits, codes);
     }
 
     /** {@inheritDoc} */

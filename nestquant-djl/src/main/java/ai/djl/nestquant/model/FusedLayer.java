@@ -96,10 +96,12 @@ final class FusedLayer {
                         gamma(attention.keyNorm));
         List<Rotation> rotations =
                 List.of(
-                        NestQuantLinear.rotation(config.hiddenSize()),
-                        NestQuantLinear.rotation(config.heads() * config.headSize()),
-                        NestQuantLinear.rotation(config.intermediateSize()),
-                        NestQuantAttention.rotation(config.headSize()));
+                        linears.get(0).rotation(),
+                        linears.get(3).rotation(),
+                        linears.get(6).rotation(),
+                        attention instanceof NestQuantAttention rotated
+                                ? rotated.headRotation()
+                                : Rotation.none(config.headSize()));
         return new LayerSpec(
                 sizes,
                 (float) config.rmsNormEps(),

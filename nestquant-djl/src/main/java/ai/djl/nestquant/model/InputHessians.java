@@ -43,7 +43,7 @@ final class InputHessians implements InputObserver, AutoCloseable {
      */
     InputHessians(QuantizationConfig quantization, NDManager parent) {
         this.quantization = quantization;
-        simulated = SimulatedCode.of(quantization.code());
+        simulated = SimulatedCode.of(quantization);
         manager = parent.newSubManager();
     }
 
@@ -92,7 +92,7 @@ final class InputHessians implements InputObserver, AutoCloseable {
 
         Moments(int channels) {
             this.channels = channels;
-            rotation = quantization.code().rotates() ? NestQuantLinear.rotation(channels) : null;
+            rotation = quantization.rotates() ? quantization.rotation(channels) : null;
             hessian = zeros(channels);
             if (quantization.expectsNoise()) {
                 noise = zeros(rotation == null ? channels : rotation.paddedLength());

@@ -56,7 +56,9 @@ final class LayerCoder implements AutoCloseable {
         if (!quantization.codesEmbedding(tied)) {
             return new FloatVocabulary(reader.vocabulary(LayerReader.EMBEDDING, owner));
         }
-        RotatedRows rows = reader.vocabularyRows(LayerReader.EMBEDDING);
+        RotatedRows rows =
+                reader.vocabularyRows(
+                        LayerReader.EMBEDDING, quantization.rotation(reader.config.hiddenSize()));
         return quantization.packsEmbedding(tied)
                 ? CodedVocabulary.encode(
                         LayerReader.EMBEDDING,
@@ -122,7 +124,9 @@ final class LayerCoder implements AutoCloseable {
             case INT8:
                 if (quantization.codesVocabulary(LayerReader.HEAD)) {
                     try (NDArray weight = head.getParameters().get("weight").getArray()) {
-                        RotatedRows rows = new RotatedRows(weight);
+                        RotatedRows rows =
+                                new RotatedRows(
+                                        weight, quantization.rotation(reader.config.hiddenSize()));
                         head = CodedVocabulary.encode(LayerReader.HEAD, rows, owner);
                     }
                 }

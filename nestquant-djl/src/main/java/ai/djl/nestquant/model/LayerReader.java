@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.ModelConfig;
+import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import ai.djl.nn.core.Linear;
 import java.nio.FloatBuffer;
@@ -51,12 +52,12 @@ class LayerReader {
     }
 
     /** Looks at the rows of the embedding or the head without reading them yet. */
-    RotatedRows vocabularyRows(String name) throws MalformedModelException {
+    RotatedRows vocabularyRows(String name, Rotation rotation) throws MalformedModelException {
         String tensor = name + ".weight";
         checkpoint.require(tensor, config.vocabularySize(), config.hiddenSize());
         return new RotatedRows(
                 config.vocabularySize(),
-                config.hiddenSize(),
+                rotation,
                 (first, out) -> {
                     try {
                         checkpoint.readFloats(

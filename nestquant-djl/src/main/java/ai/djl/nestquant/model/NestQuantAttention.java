@@ -16,13 +16,11 @@ import java.util.function.BiFunction;
  * Attention over keys and values that live on lattice codes (NestQuant paper, section 4).
  *
  * <p>Queries and keys get the same rotation after RoPE, which leaves their products as they are and
- * makes the keys' blocks look Gaussian; codes to compare with that are used without a rotation get
- * none. The rotation of values is folded into the value and output projections where head size and
- * padded head size agree. Stateless after construction and therefore safe for concurrent use.
+ * makes the keys' blocks look Gaussian; without a rotation there is none here either. The rotation
+ * of values is folded into the value and output projections where head size and padded head size
+ * agree. Stateless after construction and therefore safe for concurrent use.
  */
 public final class NestQuantAttention extends RotaryAttention {
-
-    static final long ROTATION_SEED = 0x4b56;
 
     /** The name of the rotation among the parameters. */
     static final String ROTATION = "head_rotation";
@@ -30,12 +28,13 @@ public final class NestQuantAttention extends RotaryAttention {
     private final Parameter rotation;
     private final boolean plainOutput;
     private final SimulatedCode simulated;
+    private final Rotation headRotation;
 
     @SuppressWarnings("this-escape")
     private NestQuantAttention(
             RotaryAttention source,
             NDArray rotationMatrix,
-            QuantizationConfig.Code code,
+            QuantizationConfig quantization,
             BiFunction<String, Block, Block> transform) {
         super(
                 source.config,
@@ -46,7 +45,8 @@ public final class NestQuantAttention extends RotaryAttention {
                 transform.apply("o_proj", source.output),
                 source.queryNorm,
                 source.keyNorm);
-        simulated = SimulatedCode.of(code);
+        headRotation = quantization.headRotation(source.config.headSize());
+        simulated = SimulatedCode.of(quantization);
         if (rotationMatrix == null) {
             plainOutput = true;
             rotation = null;
@@ -61,33 +61,30 @@ public final class NestQuantAttention extends RotaryAttention {
      * Replaces a float attention block.
      *
      * @param source the block, its projections still float; consumed
-     * @param code the lattice code, on which the cache puts keys and values, or the one to compare
-     *     with, which is simulated before the cache
+     * @param quantization has the lattice code, on which the cache puts keys and values, or the one
+     *     to compare with, which is simulated before the cache
      * @param manager owns the rotation
      * @param transform what becomes of the projections
      * @return the block whose keys and values are coded
      */
     static NestQuantAttention replace(
             RotaryAttention source,
-            QuantizationConfig.Code code,
+            QuantizationConfig quantization,
             NDManager manager,
             BiFunction<String, Block, Block> transform) {
-        if (!code.rotates()) {
-            return new NestQuantAttention(source, null, code, transform);
-        }
-        foldValues(source, code);
-        Rotation rotation = rotation(source.config.headSize());
-        return new NestQuantAttention(source, matrix(rotation, manager), code, transform);
+        foldValues(source, quantization);
+        NDArray matrix = matrix(source, quantization, manager);
+        return new NestQuantAttention(source, matrix, quantization, transform);
     }
 
     /**
      * Folds the rotation of values into the projections of a float block, unless that has been
      * done: what o_proj reads is rotated afterwards.
      */
-    static void foldValues(RotaryAttention source, QuantizationConfig.Code code) {
-        Rotation rotation = rotation(source.config.headSize());
+    static void foldValues(RotaryAttention source, QuantizationConfig quantization) {
+        Rotation rotation = quantization.headRotation(source.config.headSize());
         boolean foldable = rotation.paddedLength() == rotation.length();
-        if (code.rotates() && foldable && !source.valuesFolded) {
+        if (quantization.rotates() && foldable && !source.valuesFolded) {
             foldIntoValues(rotation, source.value);
             foldIntoOutput(rotation, source.output);
             source.valuesFolded = true;
@@ -98,17 +95,27 @@ public final class NestQuantAttention extends RotaryAttention {
      * Keeps the projections as they are: those of values and outputs are rotated already.
      *
      * @param source the block with these projections; consumed
-     * @param code a lattice code
+     * @param quantization has a lattice code
      * @param manager owns the rotation
      */
     static NestQuantAttention ofRotated(
-            RotaryAttention source, QuantizationConfig.Code code, NDManager manager) {
-        NDArray matrix = matrix(rotation(source.config.headSize()), manager);
-        return new NestQuantAttention(source, matrix, code, (name, projection) -> projection);
+            RotaryAttention source, QuantizationConfig quantization, NDManager manager) {
+        NDArray matrix = matrix(source, quantization, manager);
+        return new NestQuantAttention(
+                source, matrix, quantization, (name, projection) -> projection);
     }
 
-    /** The rotation as a weight {@code [padded][headSize]}. */
-    private static NDArray matrix(Rotation rotation, NDManager manager) {
+    /**
+     * The rotation as a weight {@code [padded][headSize]}, or null where nothing is to be done: the
+     * cache takes vectors of whole blocks only.
+     */
+    private static NDArray matrix(
+            RotaryAttention source, QuantizationConfig quantization, NDManager manager) {
+        Rotation rotation = quantization.headRotation(source.config.headSize());
+        boolean pads = rotation.paddedLength() != rotation.length();
+        if (!quantization.rotates() && !(quantization.packsCache() && pads)) {
+            return null;
+        }
         int size = rotation.length();
         int padded = rotation.paddedLength();
         float[] columns = new float[size * padded];
@@ -159,9 +166,9 @@ public final class NestQuantAttention extends RotaryAttention {
         }
     }
 
-    /** The rotation of head vectors. */
-    static Rotation rotation(int headSize) {
-        return Rotation.of(headSize, ROTATION_SEED);
+    /** Returns what head vectors go through, as {@link #attend} does it. */
+    Rotation headRotation() {
+        return headRotation;
     }
 
     /** {@inheritDoc} */
@@ -174,17 +181,17 @@ public final class NestQuantAttention extends RotaryAttention {
     @Override
     NDArray attend(Pass pass, NDArray q, NDArray k, NDArray v) {
         if (rotation == null) {
-            return super.attend(pass, q, simulated.apply(k), simulated.apply(v));
+            return super.attend(pass, q, coded(k), coded(v));
         }
         NDArray matrix = rotation.getArray();
-        NDArray keys = rotate(k, matrix);
-        NDArray values = plainOutput ? v : rotate(v, matrix);
-        if (simulated != null) {
-            keys = simulated.apply(keys);
-            values = simulated.apply(values);
-        }
+        NDArray keys = coded(rotate(k, matrix));
+        NDArray values = coded(plainOutput ? v : rotate(v, matrix));
         NDArray mixed = super.attend(pass, rotate(q, matrix), keys, values);
         return plainOutput ? mixed : rotate(mixed, matrix.transpose());
+    }
+
+    private NDArray coded(NDArray vectors) {
+        return simulated == null ? vectors : simulated.apply(vectors);
     }
 
     private static NDArray rotate(NDArray x, NDArray weight) {

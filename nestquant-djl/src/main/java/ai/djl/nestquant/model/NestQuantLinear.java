@@ -20,19 +20,17 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
-import java.util.function.Function;
 
 /**
  * A Linear block {@code y = xWᵀ + b} whose weight exists only as lattice codes, or int8 rows, of
- * its rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4).
+ * its rotated rows, {@code y = (Rx)(WRᵀ)ᵀ + b} (NestQuant paper, sections 3 and 4); R is the
+ * identity under {@code rotation=off}.
  *
  * <p>Input {@code [..., inFeatures]}, output {@code [..., outFeatures]}. The codes are int32 and
  * uint8 parameters in the host engine's memory, freed with the manager they were created in.
  * Stateless after construction and therefore safe for concurrent use.
  */
 public final class NestQuantLinear extends AbstractBlock {
-
-    static final long ROTATION_SEED = 0x4e455354;
 
     private final int inFeatures;
     private final int outFeatures;
@@ -45,12 +43,12 @@ public final class NestQuantLinear extends AbstractBlock {
 
     @SuppressWarnings("this-escape")
     private NestQuantLinear(
-            int inFeatures, CodedArrays codes, NDArray biasArray, int activationBits) {
-        this.inFeatures = inFeatures;
+            Rotation rotation, CodedArrays codes, NDArray biasArray, int activationBits) {
+        this.rotation = rotation;
+        inFeatures = rotation.length();
         outFeatures = codes.rows();
         this.activationBits = activationBits;
         this.codes = codes;
-        rotation = rotation(inFeatures);
         product = codes.product();
         codes.named()
                 .forEach(
@@ -65,91 +63,34 @@ public final class NestQuantLinear extends AbstractBlock {
     /**
      * Makes a block of codes that are there already.
      *
-     * @param inFeatures entries of an input before the rotation pads it
+     * @param rotation what inputs go through
      * @param codes the codes
      * @param bias the bias, or null
-     * @param activationBits as in {@link #encode}
+     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
      */
     static NestQuantLinear of(
-            int inFeatures, PackedArrays codes, NDArray bias, int activationBits) {
-        return new NestQuantLinear(inFeatures, codes, bias, activationBits);
-    }
-
-    /** The rotation of the inputs of every block with as many of them. */
-    static Rotation rotation(int inFeatures) {
-        return Rotation.of(inFeatures, ROTATION_SEED);
+            Rotation rotation, CodedArrays codes, NDArray bias, int activationBits) {
+        return new NestQuantLinear(rotation, codes, bias, activationBits);
     }
 
     /**
-     * Encodes the weight of a Linear block.
+     * Encodes the weight of a Linear block, or rounds it to int8 rows, the finer code for what
+     * costs most on a lattice.
      *
-     * @param name the block's name, for error messages
+     * @param name the block's name, which decides the bits, and for error messages
      * @param linear the block, initialised; its bias, if any, is copied
-     * @param code the code of the weight
-     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
-     * @param manager owns the codes
-     * @return the packed block
-     * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
-     */
-    public static NestQuantLinear encode(
-            String name, Linear linear, PackedCode code, int activationBits, NDManager manager) {
-        return encode(name, linear, code, activationBits, null, manager);
-    }
-
-    /** Encodes a weight with feedback, or without where factors is null. */
-    static NestQuantLinear encode(
-            String name,
-            Linear linear,
-            PackedCode code,
-            int activationBits,
-            InputFactors factors,
-            NDManager manager) {
-        return encode(
-                name,
-                linear,
-                activationBits,
-                factors,
-                manager,
-                rows -> {
-                    float largest = rows.largestBlockNorm();
-                    float tensorScale =
-                            factors == null
-                                    ? PackedMatrixEncoder.tensorScale(code, largest)
-                                    : PackedLdlq.tensorScale(code, largest);
-                    return PackedArrays.allocate(
-                            manager, code, rows.rows(), rows.paddedColumns(), tensorScale);
-                });
-    }
-
-    /**
-     * Rounds the weight of a Linear block to int8 rows, 8 bits each: the finer code for what costs
-     * most on a lattice.
-     *
-     * @param name the block's name, for error messages
-     * @param linear the block, initialised; its bias, if any, is copied
-     * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
+     * @param config bits of weights and inputs, code and rotation
+     * @param factors of the inputs, or null for plain rounding
      * @param manager owns the codes
      * @return the coded block
      * @throws IllegalArgumentException if a weight is NaN or infinite, naming its position
      */
-    public static NestQuantLinear encodeInt8(
-            String name, Linear linear, int activationBits, NDManager manager) {
-        return encode(
-                name,
-                linear,
-                activationBits,
-                null,
-                manager,
-                rows -> Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns()));
-    }
-
-    private static NestQuantLinear encode(
+    static NestQuantLinear encode(
             String name,
             Linear linear,
-            int activationBits,
+            QuantizationConfig config,
             InputFactors factors,
-            NDManager manager,
-            Function<RotatedRows, CodedArrays> allocation) {
+            NDManager manager) {
         NDArray weight = linear.getParameters().get("weight").getArray();
         NDArray bias =
                 linear.getParameters().contains("bias")
@@ -159,10 +100,15 @@ public final class NestQuantLinear extends AbstractBlock {
             bias.attach(manager);
         }
         try {
-            RotatedRows rows = new RotatedRows(weight);
-            CodedArrays codes = allocation.apply(rows);
+            Rotation rotation = config.rotation(Math.toIntExact(weight.getShape().get(1)));
+            RotatedRows rows = new RotatedRows(weight, rotation);
+            int bits = config.weightBits(name);
+            CodedArrays codes =
+                    bits == Byte.SIZE
+                            ? Int8Arrays.allocate(manager, rows.rows(), rows.paddedColumns())
+                            : packed(config.weightCode(bits), rows, factors != null, manager);
             NestQuantLinear coded =
-                    new NestQuantLinear(rows.columns(), codes, bias, activationBits);
+                    new NestQuantLinear(rotation, codes, bias, config.activationBits());
             coded.fill(rows, factors);
             return coded;
         } catch (IllegalArgumentException e) {
@@ -171,9 +117,19 @@ public final class NestQuantLinear extends AbstractBlock {
         }
     }
 
-    /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
-    PackedMatrix matrix() {
-        return ((PackedArrays) codes).matrix();
+    private static PackedArrays packed(
+            PackedCode code, RotatedRows rows, boolean feedback, NDManager manager) {
+        float largest = rows.largestBlockNorm();
+        float tensorScale =
+                feedback
+                        ? PackedLdlq.tensorScale(code, largest)
+                        : PackedMatrixEncoder.tensorScale(code, largest);
+        return PackedArrays.allocate(manager, code, rows.rows(), rows.paddedColumns(), tensorScale);
+    }
+
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    CodedArrays codes() {
+        return codes;
     }
 
     private void fill(RotatedRows rows, InputFactors factors) {
@@ -189,7 +145,7 @@ public final class NestQuantLinear extends AbstractBlock {
                     float[] targets = rotated.clone();
                     factors.toTargets(targets, targets.length / rows.paddedColumns());
                     codes.encode(tile * PackedMatrix.TILE_ROWS, targets, new DistortionStats());
-                    new PackedLdlq(matrix(), factors)
+                    new PackedLdlq(((PackedArrays) codes).matrix(), factors)
                             .encodeTile(tile, rotated, targets, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same
@@ -262,6 +218,11 @@ public final class NestQuantLinear extends AbstractBlock {
     /** Returns bits of the input's entries as they are multiplied: 4, 8 or 16. */
     int activationBits() {
         return activationBits == 0 ? 16 : activationBits;
+    }
+
+    /** Returns what inputs go through before they are coded. */
+    Rotation rotation() {
+        return rotation;
     }
 
     /** Returns weight and bias as a fused layer takes them, or null where it does not. */

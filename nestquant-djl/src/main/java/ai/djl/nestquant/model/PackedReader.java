@@ -67,12 +67,17 @@ final class PackedReader extends LayerReader {
         if (quantization.packsEmbedding(tied)) {
             int hidden = config.hiddenSize();
             return CodedVocabulary.of(
-                    hidden,
+                    quantization.rotation(hidden),
                     quantization.activationBits(),
-                    packed(EMBEDDING, config.vocabularySize(), hidden, manager));
+                    packed(
+                            EMBEDDING,
+                            quantization.weightCode(),
+                            config.vocabularySize(),
+                            hidden,
+                            manager));
         }
         return quantization.codesEmbedding(tied)
-                ? int8(EMBEDDING, manager)
+                ? int8Vocabulary(EMBEDDING, manager)
                 : new FloatVocabulary(vocabulary(EMBEDDING, manager));
     }
 
@@ -84,7 +89,7 @@ final class PackedReader extends LayerReader {
                         && quantization.codesVocabulary(HEAD);
         int out = config.vocabularySize();
         if (int8) {
-            return int8(HEAD, manager);
+            return int8Vocabulary(HEAD, manager);
         }
         return quantization.head() == QuantizationConfig.Head.W4
                 ? linear(HEAD, out, config.hiddenSize(), false, manager)
@@ -97,7 +102,7 @@ final class PackedReader extends LayerReader {
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
         return quantization.codesCache(index)
-                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                ? NestQuantAttention.ofRotated(attention, quantization, manager)
                 : attention;
     }
 
@@ -105,21 +110,23 @@ final class PackedReader extends LayerReader {
     @Override
     Block linear(String name, int out, int in, boolean bias, NDManager manager)
             throws MalformedModelException {
-        if (!quantization.quantizes(name)) {
+        int bits = quantization.weightBits(name);
+        if (bits == 0) {
             return floatLinear(name, out, in, bias, manager);
         }
         return NestQuantLinear.of(
-                in,
-                packed(name, out, in, manager),
+                quantization.rotation(in),
+                bits == 8
+                        ? int8(name, out, in, manager)
+                        : packed(name, quantization.weightCode(bits), out, in, manager),
                 bias ? tensor(name + ".bias", manager, out) : null,
                 quantization.activationBits());
     }
 
     /** A matrix of lattice codes. */
-    private PackedArrays packed(String name, int out, int in, NDManager manager)
+    private PackedArrays packed(String name, PackedCode code, int out, int in, NDManager manager)
             throws MalformedModelException {
-        PackedCode code = quantization.weightCode();
-        int columns = NestQuantLinear.rotation(in).paddedLength();
+        int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
         NDArray words =
@@ -149,9 +156,18 @@ final class PackedReader extends LayerReader {
         return new PackedArrays(words, betas, rowScales, matrix);
     }
 
-    private CodedVocabulary int8(String name, NDManager manager) throws MalformedModelException {
-        int rows = config.vocabularySize();
-        int columns = NestQuantLinear.rotation(config.hiddenSize()).paddedLength();
+    private CodedVocabulary int8Vocabulary(String name, NDManager manager)
+            throws MalformedModelException {
+        int hidden = config.hiddenSize();
+        return CodedVocabulary.of(
+                quantization.rotation(hidden),
+                int8(name, config.vocabularySize(), hidden, manager));
+    }
+
+    /** A matrix of int8 rows. */
+    private Int8Arrays int8(String name, int rows, int in, NDManager manager)
+            throws MalformedModelException {
+        int columns = quantization.rotation(in).paddedLength();
         NDArray words =
                 ints(
                         name + ".words",
@@ -169,7 +185,7 @@ final class PackedReader extends LayerReader {
         }
         Int8Matrix matrix =
                 new Int8Matrix(rows, columns, bytes(name + ".words").asIntBuffer(), floats);
-        return CodedVocabulary.of(config.hiddenSize(), new Int8Arrays(words, rowScales, matrix));
+        return new Int8Arrays(words, rowScales, matrix);
     }
 
     private static long tiles(int rows) {

@@ -1,6 +1,8 @@
 package ai.djl.nestquant.model;
 
+import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.rotation.Rotation;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -11,12 +13,13 @@ import java.util.regex.Pattern;
  * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4kv4}, {@code
  * w4a8kv4}, {@code w4a4kv4} or {@code w3a8kv4}: bits of weights, of the activations that go into
  * them, and of keys and values in the cache; a part that is left out stays float. Parts may follow
- * after commas: {@code balance=off} and {@code exclude=NAME}, once for each layer that stays float,
- * where {@code *} matches anything, as in {@code w4,exclude=lm_head,exclude=*.down_proj}. {@code
- * code=e8} takes the lattice code with less error that is slower to decode, {@code code=int4} puts
- * what is given 4 bits on a code to compare with, see {@link Code}. {@code rounding=ldlq} and
- * {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding}, {@code
- * hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code
+ * after commas: {@code balance=off}, {@code rotation=off} and {@code exclude=NAME}, once for each
+ * layer that stays float, where {@code *} matches anything, as in {@code
+ * w4,exclude=lm_head,exclude=*.down_proj}. {@code code=e8} takes the lattice code with less error
+ * that is slower to decode, {@code code=int4} puts what is given 4 bits on a code to compare with,
+ * see {@link Code}; {@code k=2} gives the paper's codes another number of scales. {@code
+ * rounding=ldlq} and {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding},
+ * {@code hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code
  * head=int8}, {@code head=w4} or {@code head=float} says what becomes of embedding and output head,
  * see {@link Head}; they are int8 where weights are coded and float otherwise, unless told. {@code
  * w3=NAME}, {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the
@@ -30,7 +33,11 @@ import java.util.regex.Pattern;
  * @param activationBits 4 (lattice codes) or 8 (int8 of the rotated token), or 0 for float
  * @param cacheBits 4 if keys and values are coded (4.25 bits each), or 0
  * @param balance whether channels are balanced before the rotation where weights are coded
+ * @param rotate whether rows, tokens and head vectors are rotated before they are coded, where the
+ *     code asks for it
  * @param code what stands for the bits of weights
+ * @param scales k, the number of scales β that a block chooses among, or 0 for as many as the code
+ *     has; 1 to 16 for {@link Code#NESTQUANT} and {@link Code#NESTQUANTM} only
  * @param head what becomes of embedding and output head
  * @param rounding how weights are rounded
  * @param hessian how much each token of a calibration text counts
@@ -44,7 +51,9 @@ public record QuantizationConfig(
         int activationBits,
         int cacheBits,
         boolean balance,
+        boolean rotate,
         Code code,
+        int scales,
         Head head,
         Rounding rounding,
         Hessian hessian,
@@ -146,9 +155,13 @@ public record QuantizationConfig(
             return ordinal() >= INT4.ordinal();
         }
 
-        /** Tells whether rows, tokens and head vectors are rotated before they are coded. */
+        /** Tells whether rows, tokens and head vectors are to be rotated before they are coded. */
         boolean rotates() {
-            return name().endsWith(ROTATED) || ordinal() < RTN.ordinal();
+            return rotated() || ordinal() < RTN.ordinal();
+        }
+
+        private boolean rotated() {
+            return name().endsWith(ROTATED);
         }
 
         /** Returns the code without what is done before. */
@@ -164,6 +177,11 @@ public record QuantizationConfig(
     /** The name of the option that holds the text form. */
     public static final String OPTION = "quantization";
 
+    private static final int MAX_SCALES = 16;
+
+    static final long LINEAR_SEED = 0x4e455354;
+    static final long HEAD_SEED = 0x4b56;
+
     /** Everything stays float. */
     public static final QuantizationConfig NONE = parse("none");
 
@@ -176,6 +194,20 @@ public record QuantizationConfig(
             String part = "code=" + code.key();
             throw new IllegalArgumentException(
                     part + " has 4 bits: use w4," + part + " without other bits for single blocks");
+        }
+        if (!rotate && code.rotated()) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "rotation=off contradicts code=%s; use code=%s",
+                            code.key(), code.base().key()));
+        }
+        boolean anyScales = code == Code.NESTQUANT || code == Code.NESTQUANTM;
+        if (scales != 0 && (!anyScales || scales < 1 || scales > MAX_SCALES)) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "k=%d does not go with code=%s: k is 1 to %d for code=nestquant and"
+                                    + " code=nestquantm, and part of all other codes",
+                            scales, code.key(), MAX_SCALES));
         }
         if (weightBits == 0 && !widths.isEmpty()) {
             throw new IllegalArgumentException(
@@ -274,19 +306,9 @@ public record QuantizationConfig(
 
     /** Returns the same with other bits of activations. */
     QuantizationConfig withActivationBits(int bits) {
-        return new QuantizationConfig(
-                weightBits,
-                bits,
-                cacheBits,
-                balance,
-                code,
-                head,
-                rounding,
-                hessian,
-                damping,
-                excluded,
-                only,
-                widths);
+        QuantizationText changed = new QuantizationText(this);
+        changed.activationBits = bits;
+        return changed.config();
     }
 
     /**
@@ -300,19 +322,29 @@ public record QuantizationConfig(
      */
     public QuantizationConfig part(
             boolean weights, boolean activations, boolean cache, String pattern) {
-        return new QuantizationConfig(
-                weights ? weightBits : 0,
-                activations ? activationBits : 0,
-                cache ? cacheBits : 0,
-                !weights || balance,
-                code,
-                weights ? head : Head.FLOAT,
-                weights ? rounding : Rounding.PLAIN,
-                weights ? hessian : Hessian.PLAIN,
-                weights ? damping : QuantizationText.DEFAULT_DAMPING,
-                excluded,
-                List.of(pattern),
-                weights ? widths : List.of());
+        QuantizationText part = new QuantizationText(this);
+        if (!weights) {
+            part.leaveWeights();
+        }
+        part.activationBits = activations ? activationBits : 0;
+        part.cacheBits = cache ? cacheBits : 0;
+        part.only(pattern);
+        return part.config();
+    }
+
+    /** Tells whether rows, tokens and head vectors are rotated before they are coded. */
+    boolean rotates() {
+        return rotate && code.rotates();
+    }
+
+    /** Returns what is done to inputs of so many entries and to rows that meet them. */
+    Rotation rotation(int inFeatures) {
+        return rotates() ? Rotation.of(inFeatures, LINEAR_SEED) : Rotation.none(inFeatures);
+    }
+
+    /** Returns what is done to queries, keys and values of a head. */
+    Rotation headRotation(int headSize) {
+        return rotates() ? Rotation.of(headSize, HEAD_SEED) : Rotation.none(headSize);
     }
 
     /** Tells whether all coded weights are on one lattice code. */
@@ -320,7 +352,10 @@ public record QuantizationConfig(
         return weightBits != 8 && widths.isEmpty();
     }
 
-    /** Returns the lattice code of weights that have the bits of the preset. */
+    /**
+     * Returns the lattice code of a packed embedding, and of weights that have the bits of the
+     * preset: that of 4 bits where those are int8 rows.
+     */
     PackedCode weightCode() {
         return weightCode(weightBits);
     }
@@ -345,6 +380,11 @@ public record QuantizationConfig(
         return bits == 3
                 ? (dual ? PackedCode.D8_8 : PackedCode.E8_8)
                 : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
+    }
+
+    /** Returns what quantised folders call the code of so many bits, 3, 4 or 8. */
+    String codeName(int bits) {
+        return bits == 8 ? ContainerConfig.INT8 : weightCode(bits).name();
     }
 
     /** Tells whether keys and values are held as lattice codes, those of some layers at least. */

@@ -12,25 +12,35 @@ import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Reads and writes the text form of {@link QuantizationConfig}. Not safe for concurrent use. */
+/**
+ * Reads and writes the text form of {@link QuantizationConfig}, and makes changed copies. Not safe
+ * for concurrent use.
+ */
 final class QuantizationText {
 
     static final double DEFAULT_DAMPING = 0.01;
 
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
-                    + " or w8 in place of w4, each optionally followed by ,balance=off, ,code=e8,"
+                    + " or w8 in place of w4, each optionally followed by ,balance=off,"
+                    + " ,rotation=off, ,code=e8,"
                     + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
                     + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
+                    + " nvfp4_rotated), ,k=N (1 to 16, scales of nestquant and nestquantm), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
                     + " ,hessian=plain, ,hessian=normalized, ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
                     + " ,exclude=NAME, ,only=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
 
     private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
+    private static final Pattern SMALL = Pattern.compile("[1-9]\\d{0,3}");
     private static final Pattern NUMBER = Pattern.compile("\\d+(\\.\\d+)?([eE]-?\\d+)?");
 
+    private int weightBits;
+    int activationBits;
+    int cacheBits;
     private boolean balance = true;
+    private boolean rotate = true;
     private Code code = Code.D8;
+    private int scales;
     private Head head;
     private Rounding rounding = Rounding.PLAIN;
     private Hessian hessian = Hessian.PLAIN;
@@ -41,6 +51,59 @@ final class QuantizationText {
 
     private QuantizationText() {}
 
+    /** Begins with what a configuration says. */
+    QuantizationText(QuantizationConfig config) {
+        weightBits = config.weightBits();
+        activationBits = config.activationBits();
+        cacheBits = config.cacheBits();
+        balance = config.balance();
+        rotate = config.rotate();
+        code = config.code();
+        scales = config.scales();
+        head = config.head();
+        rounding = config.rounding();
+        hessian = config.hessian();
+        damping = config.damping();
+        excluded.addAll(config.excluded());
+        only.addAll(config.only());
+        widths.addAll(config.widths());
+    }
+
+    /** Leaves weights float, and forgets how they were coded. */
+    void leaveWeights() {
+        weightBits = 0;
+        balance = true;
+        head = Head.FLOAT;
+        rounding = Rounding.PLAIN;
+        hessian = Hessian.PLAIN;
+        damping = DEFAULT_DAMPING;
+        widths.clear();
+    }
+
+    /** Codes the blocks of one name only. */
+    void only(String pattern) {
+        only.clear();
+        only.add(pattern);
+    }
+
+    QuantizationConfig config() {
+        return new QuantizationConfig(
+                weightBits,
+                activationBits,
+                cacheBits,
+                balance,
+                rotate,
+                code,
+                scales,
+                head,
+                rounding,
+                hessian,
+                damping,
+                excluded,
+                only,
+                widths);
+    }
+
     /** Reads the text form, see {@link QuantizationConfig#parse}. */
     static QuantizationConfig parse(String text) {
         String[] parts = text.trim().split("\\s*,\\s*", -1);
@@ -50,7 +113,10 @@ final class QuantizationText {
                     "unknown quantization \"" + parts[0] + "\"; " + KNOWN);
         }
         QuantizationText options = new QuantizationText();
-        options.head = defaultHead(bits(bits.group(1)));
+        options.weightBits = bits(bits.group(1));
+        options.activationBits = bits(bits.group(2));
+        options.cacheBits = bits(bits.group(3));
+        options.head = defaultHead(options.weightBits);
         for (int i = 1; i < parts.length; i++) {
             String[] option = parts[i].split("=", 2);
             if (option.length < 2 || option[1].isEmpty() || !options.take(option[0], option[1])) {
@@ -60,19 +126,7 @@ final class QuantizationText {
                                 parts[i], text, KNOWN));
             }
         }
-        return new QuantizationConfig(
-                bits(bits.group(1)),
-                bits(bits.group(2)),
-                bits(bits.group(3)),
-                options.balance,
-                options.code,
-                options.head,
-                options.rounding,
-                options.hessian,
-                options.damping,
-                options.excluded,
-                options.only,
-                options.widths);
+        return options.config();
     }
 
     /** Takes an option, or returns false if its name or its value is unknown. */
@@ -81,6 +135,12 @@ final class QuantizationText {
             case "balance":
                 balance = value.equals("on");
                 return balance || value.equals("off");
+            case "rotation":
+                rotate = value.equals("on");
+                return rotate || value.equals("off");
+            case "k":
+                scales = SMALL.matcher(value).matches() ? Integer.parseInt(value) : 0;
+                return scales > 0;
             case "code":
                 code = find(Code.values(), Code::key, value);
                 return code != null;
@@ -133,7 +193,9 @@ final class QuantizationText {
             text.append("none");
         }
         text.append(config.balance() ? "" : ",balance=off");
+        text.append(config.rotate() ? "" : ",rotation=off");
         text.append(config.code() == Code.D8 ? "" : ",code=" + config.code().key());
+        text.append(config.scales() == 0 ? "" : ",k=" + config.scales());
         if (config.head() != defaultHead(config.weightBits())) {
             text.append(",head=").append(config.head().key());
         }

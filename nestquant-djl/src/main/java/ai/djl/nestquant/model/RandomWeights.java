@@ -12,7 +12,6 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
-import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import java.nio.IntBuffer;
 import java.util.ArrayList;
@@ -120,9 +119,10 @@ public final class RandomWeights extends LayerReader {
         }
         if (quantization.packsEmbedding(config.tiedEmbeddings())) {
             PackedArrays packed = packed(rows, hidden, manager);
-            return CodedVocabulary.of(hidden, quantization.activationBits(), packed);
+            return CodedVocabulary.of(
+                    quantization.rotation(hidden), quantization.activationBits(), packed);
         }
-        int length = NestQuantLinear.rotation(hidden).paddedLength();
+        int length = quantization.rotation(hidden).paddedLength();
         Int8Arrays codes = Int8Arrays.allocate(manager, rows, length);
         Int8Matrix matrix = codes.matrix();
         Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
@@ -134,7 +134,7 @@ public final class RandomWeights extends LayerReader {
         for (int row = 0; row < rows; row++) {
             matrix.rowScales().put(row, pattern.rowScale(row % PATTERN_ROWS));
         }
-        return CodedVocabulary.of(hidden, codes);
+        return CodedVocabulary.of(quantization.rotation(hidden), codes);
     }
 
     /** {@inheritDoc} */
@@ -143,7 +143,7 @@ public final class RandomWeights extends LayerReader {
             throws MalformedModelException {
         RotaryAttention attention = super.attention(index, name, manager);
         return quantization.codesCache(index)
-                ? NestQuantAttention.ofRotated(attention, quantization.code(), manager)
+                ? NestQuantAttention.ofRotated(attention, quantization, manager)
                 : attention;
     }
 
@@ -158,7 +158,10 @@ public final class RandomWeights extends LayerReader {
                     name + " has " + out + " rows; random weights come in multiples of 16");
         }
         return NestQuantLinear.of(
-                in, packed(out, in, manager), null, quantization.activationBits());
+                quantization.rotation(in),
+                packed(out, in, manager),
+                null,
+                quantization.activationBits());
     }
 
     private PackedArrays packed(int out, int in, NDManager manager) {
@@ -176,7 +179,7 @@ public final class RandomWeights extends LayerReader {
     }
 
     private PackedMatrix pattern(int inFeatures) {
-        int length = Rotation.of(inFeatures, 0).paddedLength();
+        int length = quantization.rotation(inFeatures).paddedLength();
         float[] drawn = gaussian(PATTERN_ROWS, length);
         float largest = 0;
         for (int row = 0; row < PATTERN_ROWS; row++) {

@@ -35,30 +35,31 @@ final class RotatedRows {
      * Looks at a weight.
      *
      * @param weight float32 {@code [rows][columns]}
+     * @param rotation of rows of so many columns
      */
-    RotatedRows(NDArray weight) {
+    RotatedRows(NDArray weight, Rotation rotation) {
         this(
                 Math.toIntExact(weight.getShape().get(0)),
-                Math.toIntExact(weight.getShape().get(1)),
+                rotation,
                 weight.toByteBuffer(true).asFloatBuffer());
     }
 
-    private RotatedRows(int rows, int columns, FloatBuffer weight) {
-        this(rows, columns, (first, out) -> weight.get(first * columns, out));
+    private RotatedRows(int rows, Rotation rotation, FloatBuffer weight) {
+        this(rows, rotation, (first, out) -> weight.get(first * rotation.length(), out));
     }
 
     /**
      * Looks at rows that are read when they are needed.
      *
      * @param rows their number
-     * @param columns entries of each
+     * @param rotation of each
      * @param source reads them
      */
-    RotatedRows(int rows, int columns, Source source) {
+    RotatedRows(int rows, Rotation rotation, Source source) {
         this.rows = rows;
-        this.columns = columns;
+        this.rotation = rotation;
         this.source = source;
-        rotation = NestQuantLinear.rotation(columns);
+        columns = rotation.length();
     }
 
     /** Returns the entries of a row as it was. */
@@ -69,6 +70,11 @@ final class RotatedRows {
     /** Returns the number of rows. */
     int rows() {
         return rows;
+    }
+
+    /** Returns what each row goes through. */
+    Rotation rotation() {
+        return rotation;
     }
 
     /** Returns the entries of a rotated row. */

@@ -39,19 +39,16 @@ final class SimulatedCode {
     private static final float[] ROW_SCALES = {0.94f, 1, 1.06f, 1.12f, 1.19f};
 
     private final QuantizationConfig.Code code;
+    private final int scales;
 
-    private SimulatedCode(QuantizationConfig.Code code) {
+    private SimulatedCode(QuantizationConfig.Code code, int scales) {
         this.code = code;
+        this.scales = scales;
     }
 
-    /** Returns the simulation of a code, or null for those that are not simulated. */
-    static SimulatedCode of(QuantizationConfig.Code code) {
-        return code.simulated() ? new SimulatedCode(code) : null;
-    }
-
-    /** Tells whether rows are to be rotated before. */
-    boolean rotates() {
-        return code.rotates();
+    /** Returns the simulation of a configuration's code, or null where it is not simulated. */
+    static SimulatedCode of(QuantizationConfig config) {
+        return config.code().simulated() ? new SimulatedCode(config.code(), config.scales()) : null;
     }
 
     /**
@@ -68,7 +65,8 @@ final class SimulatedCode {
      * Codes and decodes rows in place; all of them are one tensor where the code has a tensor's
      * scale.
      *
-     * @param rows {@code [count][columns]}, rotated where {@link #rotates} says so
+     * @param rows {@code [count][columns]}, rotated where {@link QuantizationConfig#rotates} says
+     *     so
      * @param count the number of rows, positive
      * @return how far the rows have moved
      */
@@ -101,7 +99,8 @@ final class SimulatedCode {
      * Codes and decodes rows in place with feedback; a row's scale is the one of several that loses
      * least, a group's scale is found when the feedback has reached it.
      *
-     * @param rows {@code [count][columns]}, rotated where {@link #rotates} says so
+     * @param rows {@code [count][columns]}, rotated where {@link QuantizationConfig#rotates} says
+     *     so
      * @param count the number of rows, positive
      * @param factors of the inputs, padded to whole groups
      * @return how far the rows have moved
@@ -243,8 +242,9 @@ final class SimulatedCode {
         }
     }
 
-    private static RowQuantizer lattice(CoarseLattice coarse, int ratio, BetaSet betas) {
-        VoronoiCode code = new VoronoiCode(coarse, ratio);
-        return LatticeQuantizer.normalized(code, betas, BetaPolicy.BEST_FIT);
+    private RowQuantizer lattice(CoarseLattice coarse, int ratio, BetaSet usual) {
+        VoronoiCode lattice = new VoronoiCode(coarse, ratio);
+        BetaSet betas = scales == 0 ? usual : GaussianBetas.search(lattice, scales);
+        return LatticeQuantizer.normalized(lattice, betas, BetaPolicy.BEST_FIT);
     }
 }

@@ -15,8 +15,8 @@ import ai.djl.util.PairList;
 
 /**
  * A Linear block {@code y = (Rx)(WRᵀ)ᵀ + b} with the rotation of {@link NestQuantLinear}, or none
- * where the code is used without, whose weight rows and 4-bit inputs went through {@link
- * SimulatedCode}: what {@link NestQuantLinear} is compared with, not a product.
+ * where there is to be none, whose weight rows and 4-bit inputs went through {@link SimulatedCode}:
+ * what {@link NestQuantLinear} is compared with, not a product.
  *
  * <p>Input {@code [..., inFeatures]}, output {@code [..., outFeatures]}. The decoded weight is a
  * float array {@code [outFeatures][padded inFeatures]} and counted as one by {@link WeightSummary}.
@@ -25,7 +25,11 @@ import ai.djl.util.PairList;
 final class SimulatedLinear extends AbstractBlock {
 
     private final SimulatedCode code;
+    private final int inFeatures;
+
+    /** Null for none, which pads nothing. */
     private final Rotation rotation;
+
     private final int activationBits;
     private final Parameter weight;
     private final Parameter bias;
@@ -35,13 +39,15 @@ final class SimulatedLinear extends AbstractBlock {
     private SimulatedLinear(
             SimulatedCode code,
             int inFeatures,
+            Rotation rotation,
             int activationBits,
             NDArray decoded,
             DistortionStats distortion,
             NDArray biasArray) {
         this.code = code;
         this.distortion = distortion;
-        rotation = NestQuantLinear.rotation(inFeatures);
+        this.inFeatures = inFeatures;
+        this.rotation = rotation;
         this.activationBits = activationBits;
         weight = addParameter(Blocks.parameter("weight", Parameter.Type.WEIGHT, decoded));
         bias =
@@ -55,8 +61,7 @@ final class SimulatedLinear extends AbstractBlock {
      *
      * @param name the block's name, for error messages
      * @param linear the block, initialised; its bias, if any, is copied
-     * @param code what weights and 4-bit inputs are put on
-     * @param activationBits bits of the input's entries: 4 simulated, 8, or 0 for float
+     * @param config has the code, on which weights and 4-bit inputs are put
      * @param factors of the inputs, or null for plain rounding
      * @param manager owns the decoded weight
      * @return the block
@@ -65,17 +70,15 @@ final class SimulatedLinear extends AbstractBlock {
     static SimulatedLinear encode(
             String name,
             Linear linear,
-            SimulatedCode code,
-            int activationBits,
+            QuantizationConfig config,
             InputFactors factors,
             NDManager manager) {
+        SimulatedCode code = SimulatedCode.of(config);
         NDArray exact = linear.getParameters().get("weight").getArray();
         int rows = Math.toIntExact(exact.getShape().get(0));
         int columns = Math.toIntExact(exact.getShape().get(1));
-        float[] rotated = exact.toFloatArray();
-        if (code.rotates()) {
-            rotated = NestQuantLinear.rotation(columns).padAndApply(rotated, rows);
-        }
+        Rotation rotation = config.rotates() ? config.rotation(columns) : null;
+        float[] rotated = rotated(exact, rotation, rows);
         DistortionStats distortion;
         try {
             distortion =
@@ -92,7 +95,13 @@ final class SimulatedLinear extends AbstractBlock {
             bias.attach(manager);
         }
         NDArray decoded = manager.create(rotated, new Shape(rows, rotated.length / rows));
-        return new SimulatedLinear(code, columns, activationBits, decoded, distortion, bias);
+        return new SimulatedLinear(
+                code, columns, rotation, config.activationBits(), decoded, distortion, bias);
+    }
+
+    private static float[] rotated(NDArray x, Rotation rotation, int rows) {
+        float[] entries = x.toFloatArray();
+        return rotation == null ? entries : rotation.padAndApply(entries, rows);
     }
 
     /** {@inheritDoc} */
@@ -104,12 +113,9 @@ final class SimulatedLinear extends AbstractBlock {
             PairList<String, Object> params) {
         NDArray x = inputs.singletonOrThrow();
         Shape shape = x.getShape();
-        int tokens = Math.toIntExact(shape.size() / rotation.length());
-        float[] coded = x.toFloatArray();
-        if (code.rotates()) {
-            coded = rotation.padAndApply(coded, tokens);
-        }
-        coded = ActivationCode.decoded(coded, tokens, activationBits, code);
+        int tokens = Math.toIntExact(shape.size() / inFeatures);
+        float[] coded =
+                ActivationCode.decoded(rotated(x, rotation, tokens), tokens, activationBits, code);
         Shape padded = shape.slice(0, shape.dimension() - 1).add(coded.length / tokens);
         NDArray array = x.getManager().create(coded, padded);
         NDArray decoded = store.getValue(weight, x.getDevice(), false);
@@ -122,9 +128,9 @@ final class SimulatedLinear extends AbstractBlock {
     CodedLayer describe(String name) {
         long outFeatures = weight.getArray().getShape().get(0);
         int columns = Math.toIntExact(weight.getArray().getShape().get(1));
-        double bits = code.bitsPerEntry(columns) * columns / rotation.length();
+        double bits = code.bitsPerEntry(columns) * columns / inFeatures;
         return new CodedLayer(
-                name, outFeatures * rotation.length(), bits, distortion.relativeError(), true);
+                name, outFeatures * inFeatures, bits, distortion.relativeError(), true);
     }
 
     /** {@inheritDoc} */

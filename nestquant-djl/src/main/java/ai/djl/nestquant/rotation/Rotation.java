@@ -36,6 +36,7 @@ public final class Rotation {
     private final long seed;
     private final OrthogonalFactor[] factors;
     private final int exponent;
+    private final int order;
 
     /** [paddedLength], ±1/√c. */
     private final float[] signs;
@@ -46,6 +47,7 @@ public final class Rotation {
         Factorization plan = Factorization.of(length);
         paddedLength = plan.paddedLength();
         exponent = plan.exponent();
+        order = paddedLength >> exponent;
         SplitMix64 random = new SplitMix64(seed);
         float norm = (float) (1 / Math.sqrt((double) paddedLength / plan.randomPart()));
         signs = randomSigns(paddedLength, norm, random);
@@ -54,6 +56,17 @@ public final class Rotation {
         for (int i = 0; i < factors.length; i++) {
             factors[i] = specs.get(i).build(random);
         }
+    }
+
+    private Rotation(int length) {
+        this.length = length;
+        seed = 0;
+        paddedLength = Factorization.of(length).paddedLength();
+        exponent = 0;
+        order = 1;
+        factors = new OrthogonalFactor[0];
+        signs = new float[paddedLength];
+        Arrays.fill(signs, 1);
     }
 
     private static float[] randomSigns(int n, float magnitude, SplitMix64 random) {
@@ -78,11 +91,27 @@ public final class Rotation {
      * @throws IllegalArgumentException if the length is below 1 or above 2^28
      */
     public static Rotation of(int length, long seed) {
+        checkLength(length);
+        return new Rotation(length, seed);
+    }
+
+    /**
+     * Returns the identity, which pads rows as {@link #of} does and leaves their entries alone.
+     *
+     * @param length the entries of a row, at least 1
+     * @return R = I
+     * @throws IllegalArgumentException if the length is below 1 or above 2^28
+     */
+    public static Rotation none(int length) {
+        checkLength(length);
+        return new Rotation(length);
+    }
+
+    private static void checkLength(int length) {
         if (length < 1 || length > 1 << 28) {
             throw new IllegalArgumentException(
                     "row length " + length + " is not between 1 and " + (1 << 28));
         }
-        return new Rotation(length, seed);
     }
 
     /**
@@ -115,10 +144,10 @@ public final class Rotation {
     /**
      * Returns the order of what is left beside the Walsh-Hadamard factor.
      *
-     * @return {@code paddedLength / 2^exponent}
+     * @return {@code paddedLength / 2^exponent}; 1 for the identity
      */
     public int order() {
-        return paddedLength >> exponent;
+        return order;
     }
 
     /**
@@ -136,7 +165,6 @@ public final class Rotation {
      * @return [{@link #order()}][{@link #order()}], a copy
      */
     public float[] factor() {
-        int order = order();
         float[] matrix = new float[order * order];
         Workspace work = newWorkspace();
         float[] x = new float[paddedLength];
@@ -312,15 +340,19 @@ public final class Rotation {
     /**
      * Describes padding and factors, from the outermost to the innermost.
      *
-     * @return for instance {@code 576 = 36 (Paley II) x 2^4} or {@code 49 padded to 56 = …}
+     * @return for instance {@code 576 = 36 (Paley II) x 2^4} or {@code 49 padded to 56 = …}; the
+     *     identity is {@code 576 = identity}
      */
     public String split() {
+        String padding = length == paddedLength ? "" : length + " padded to ";
+        if (order << exponent != paddedLength) {
+            return padding + paddedLength + " = identity";
+        }
         StringJoiner split = new StringJoiner(" x ");
         for (OrthogonalFactor factor : factors) {
             split.add(factor.order() + " (" + factor.construction() + ")");
         }
         split.add("2^" + exponent);
-        String padding = length == paddedLength ? "" : length + " padded to ";
         return padding + paddedLength + " = " + split;
     }
 }

@@ -18,8 +18,6 @@ public class GaussianBetasTest {
     /** One seed's 40,000 blocks leave a standard error of 0.3%. */
     private static final int SEEDS = 4;
 
-    private static final int SAMPLE = 20_000 * 8;
-
     /** Sets, and the distortions that they must reach. */
     @DataProvider
     public Object[][] sets() {
@@ -118,8 +116,7 @@ public class GaussianBetasTest {
     }
 
     private static BetaSearch search(CoarseLattice coarse, int ratio) {
-        VoronoiCode code = new VoronoiCode(coarse, ratio);
-        return new BetaSearch(code, GaussianRows.of(SAMPLE, 1), 1.6 / ratio, 1.03);
+        return GaussianBetas.search(new VoronoiCode(coarse, ratio));
     }
 
     private static void assertFound(BetaSearch search, BetaSet expected) {

@@ -45,17 +45,21 @@ public class CodedVocabularyTest {
         return Math.sqrt(error / norm);
     }
 
+    private static RotatedRows rows(NDArray weight) {
+        int columns = Math.toIntExact(weight.getShape().get(1));
+        return new RotatedRows(weight, QuantizationConfig.DEFAULT.rotation(columns));
+    }
+
     @Test
     public void embeddingIsTheDecodedRowRotatedBack() {
         try (NDManager manager = newManager()) {
             int hidden = 36;
             NDArray weight = manager.randomNormal(new Shape(50, hidden));
-            CodedVocabulary coded =
-                    CodedVocabulary.encode("table", new RotatedRows(weight), manager);
+            CodedVocabulary coded = CodedVocabulary.encode("table", rows(weight), manager);
             NDArray ids = manager.create(new long[] {49, 0, 17, 16}, new Shape(2, 2));
             NDArray rows = coded.embed(new ParameterStore(manager, false), ids);
             Assert.assertEquals(rows.getShape(), new Shape(2, 2, hidden));
-            Rotation rotation = NestQuantLinear.rotation(hidden);
+            Rotation rotation = QuantizationConfig.DEFAULT.rotation(hidden);
             Int8Matrix matrix = ((Int8Arrays) coded.codes()).matrix();
             byte[] q = new byte[matrix.columns()];
             matrix.decodeRow(17, q);
@@ -77,8 +81,7 @@ public class CodedVocabularyTest {
             int rows = 110_000;
             int hidden = 36;
             NDArray weight = manager.randomNormal(new Shape(rows, hidden));
-            CodedVocabulary coded =
-                    CodedVocabulary.encode("head", new RotatedRows(weight), manager);
+            CodedVocabulary coded = CodedVocabulary.encode("head", rows(weight), manager);
             NDArray x = manager.randomNormal(new Shape(2, 3, hidden));
             ParameterStore store = new ParameterStore(manager, false);
             NDArray y = coded.forward(store, new NDList(x), false).singletonOrThrow();
@@ -220,9 +223,7 @@ public class CodedVocabularyTest {
             String message =
                     Assert.expectThrows(
                                     IllegalArgumentException.class,
-                                    () ->
-                                            CodedVocabulary.encode(
-                                                    "lm_head", new RotatedRows(weight), manager))
+                                    () -> CodedVocabulary.encode("lm_head", rows(weight), manager))
                             .getMessage();
             Assert.assertTrue(
                     message.contains("lm_head.weight") && message.contains("column 5 of row 33"),

@@ -7,8 +7,13 @@ import static ai.djl.nestquant.model.SharedModels.newManager;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
+import ai.djl.training.initializer.Initializer;
 import java.util.Arrays;
 import java.util.List;
 import org.testng.Assert;
@@ -57,7 +62,9 @@ public class QuantizedModelTest {
             {"models/demo", "w4a4kv4,code=int4"},
             {"models/demo", "w4a4kv4,code=nestquantm"},
             {"goldens/dev/qwen2_tied", "w4kv4,code=q4_0"},
-            {"models/demo", "w4a4kv4,code=mxfp4_rotated"}
+            {"models/demo", "w4a4kv4,code=mxfp4_rotated"},
+            {"models/demo", "w4a4kv4,rotation=off"},
+            {"goldens/dev/qwen2_tied", "w4a8kv4,rotation=off,code=int4"}
         };
     }
 
@@ -115,12 +122,6 @@ public class QuantizedModelTest {
         for (String wrong : refused) {
             Assert.expectThrows(
                     IllegalArgumentException.class, () -> QuantizationConfig.parse(wrong));
-        }
-        for (String mixed : new String[] {text, "w8"}) {
-            QuantizationConfig unstorable = QuantizationConfig.parse(mixed);
-            Assert.expectThrows(
-                    IllegalArgumentException.class,
-                    () -> ContainerWriter.checkStorable(unstorable));
         }
         try (NDManager manager = newManager()) {
             for (CodedLayer layer : CodedLayer.of(load("models/demo", text, manager))) {
@@ -213,6 +214,64 @@ public class QuantizedModelTest {
     }
 
     @Test
+    public void withoutRotationRowsAreCodedAsTheyAre() throws Exception {
+        QuantizationConfig config = QuantizationConfig.parse("w4a4kv4,rotation=off");
+        Assert.assertEquals(config.toString(), "w4a4kv4,rotation=off");
+        Assert.assertEquals(QuantizationConfig.parse("w4,rotation=on").toString(), "w4");
+        Assert.assertFalse(QuantizationConfig.parse("w4,code=rtn").rotates());
+        for (String wrong : new String[] {"w4,rotation=no", "w4,rotation=off,code=q4_0_rotated"}) {
+            Assert.expectThrows(
+                    IllegalArgumentException.class, () -> QuantizationConfig.parse(wrong));
+        }
+        try (NDManager manager = newManager()) {
+            Linear linear = Linear.builder().setUnits(3).optBias(false).build();
+            linear.setInitializer(Initializer.ONES, Parameter.Type.WEIGHT);
+            linear.initialize(manager, DataType.FLOAT32, new Shape(1, 64));
+            NDArray weight = linear.getParameters().get("weight").getArray();
+            weight.set(new NDIndex("1, 9"), 4);
+            NestQuantLinear coded =
+                    NestQuantLinear.encode(
+                            "linear",
+                            linear,
+                            QuantizationConfig.parse("w4,rotation=off"),
+                            null,
+                            manager);
+            float[] row = new float[64];
+            coded.codes().decodeRow(1, row);
+            for (int i = 0; i < row.length; i++) {
+                Assert.assertEquals(row[i], i == 9 ? 4 : 1, 0.2, "column " + i);
+            }
+        }
+    }
+
+    @Test
+    public void thePapersCodesTakeAnyNumberOfScales() throws Exception {
+        double last = 1;
+        for (int k : new int[] {1, 2, 4, 8}) {
+            String text = "w4,code=nestquant,k=" + k;
+            Assert.assertEquals(QuantizationConfig.parse(text).toString(), text);
+            try (NDManager manager = newManager()) {
+                CodedLayer layer = CodedLayer.of(load("models/demo", text, manager)).get(0);
+                double bits = Math.log(14) / Math.log(2) + Math.log(k) / Math.log(2) / 8;
+                Assert.assertEquals(layer.bitsPerEntry(), bits + 32.0 / 192, 1e-4, text);
+                Assert.assertTrue(layer.distortion() < last, text + ": " + layer);
+                last = layer.distortion();
+            }
+        }
+        for (String wrong : new String[] {"w4,k=4", "w4,code=e8,k=4", "w4,code=nestquant,k=17"}) {
+            String message =
+                    Assert.expectThrows(
+                                    IllegalArgumentException.class,
+                                    () -> QuantizationConfig.parse(wrong))
+                            .getMessage();
+            Assert.assertTrue(message.contains("k is 1 to 16"), message);
+        }
+        Assert.expectThrows(
+                IllegalArgumentException.class,
+                () -> QuantizationConfig.parse("w4,code=nestquant,k=0"));
+    }
+
+    @Test
     public void rotatedHeadsInAFloatCacheGiveTheFloatLogits() throws Exception {
         String[] names = {"llama_gqa_tied", "llama_bias_sharded", "qwen2_tied", "qwen3"};
         for (String name : names) {
@@ -232,7 +291,7 @@ public class QuantizedModelTest {
 
     @Test
     public void longPromptIsThatOfItsPiecesInABatchToo() throws Exception {
-        for (String quantization : new String[] {"none", "w4a8kv4"}) {
+        for (String quantization : new String[] {"none", "w4a8kv4", "w4a8kv4,rotation=off"}) {
             try (NDManager manager = newManager()) {
                 CausalLm model = load("models/demo", quantization, manager);
                 int vocabulary = model.config().vocabularySize();

@@ -146,6 +146,24 @@ public class RotationTest {
     }
 
     @Test
+    public void noRotationPadsAlikeAndLeavesEntriesAlone() {
+        for (int length : new int[] {1, 36, 49, 576, 1027}) {
+            Rotation none = Rotation.none(length);
+            Assert.assertEquals(none.paddedLength(), Rotation.of(length, 1).paddedLength());
+            Assert.assertEquals(none.order(), 1);
+            float[] x = new float[length];
+            for (int i = 0; i < length; i++) {
+                x[i] = i - 7.5f;
+            }
+            float[] padded = none.padAndApply(x, 1);
+            Assert.assertEquals(padded, Arrays.copyOf(x, none.paddedLength()));
+            none.applyInverse(padded, 0);
+            Assert.assertEquals(Arrays.copyOf(padded, length), x);
+            Assert.assertTrue(none.split().endsWith(" = identity"), none.toString());
+        }
+    }
+
+    @Test
     public void seedsGiveDifferentRotations() {
         float[] a = gaussian(576, 1);
         float[] b = a.clone();
