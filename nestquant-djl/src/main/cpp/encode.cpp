@@ -118,12 +118,30 @@ NQ_INLINE bool any(I mask) {
     return bitsOf(mask) != 0;
 }
 
+/** Returns the sum of all lanes, in any order. */
 NQ_INLINE float total(F v) {
-    float sum = 0;
-    for (int l = 0; l < W; l++) {
-        sum += v[l];
+    float x[W];
+    std::memcpy(x, &v, sizeof v);
+    for (int half = W / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) {
+            x[l] += x[l + half];
+        }
     }
-    return sum;
+    return x[0];
+}
+
+/**
+ * Returns a·b + c for an exact product a·b: where there are fused multiply-adds, one instruction on
+ * the multipliers, which have less to do here than the adders.
+ */
+NQ_INLINE F multiplyAdd(F a, float b, F c) {
+#if defined(__AVX512F__)
+    return (F)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(b), (__m512)c);
+#elif defined(__FMA__)
+    return (F)_mm256_fmadd_ps((__m256)a, _mm256_set1_ps(b), (__m256)c);
+#else
+    return a * b + c;
+#endif
 }
 
 NQ_INLINE F load(const float* from) {
@@ -134,36 +152,51 @@ NQ_INLINE void store(float* to, F value) {
     *reinterpret_cast<UnalignedF*>(to) = value;
 }
 
-/** The points of E8 nearest to v, GossetLattice.nearest: first their distances, which are cheaper. */
+/**
+ * The points of E8 nearest to v, GossetLattice.nearest, in stages: most v are given up after the
+ * first, and of many only the distance is asked for.
+ */
 struct Nearest {
-    /** v, rounded to integers, and what that left. */
-    F rounded[8];
+    /** v plus ROUND, and what rounding to integers left. */
+    F shifted[8];
     F left[8];
+
+    /** What was left, in all and squared. */
+    F sum;
+    F squares;
 
     /** Signs of what was left, times: for all coordinates, and for the one with the key `moved`. */
     F all;
     F one;
     I moved;
 
-    /** Returns the squared distances. */
-    NQ_INLINE F distance(const F* v) {
+    /** Rounds v and returns a number that the squared distances are no less than. */
+    NQ_INLINE F round(const F* v) {
+        sum = F{};
+        squares = F{};
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            shifted[i] = multiplyAdd(v[i], 1, splat(ROUND));
+            F d = v[i] - (shifted[i] - ROUND);
+            left[i] = d;
+            sum = i % 2 == 0 ? sum + magnitude(d) : multiplyAdd(magnitude(d), 1, sum);
+            squares += d * d;
+        }
+        // what distance() adds is at least 0 for integers, 2 - sum for half-integers
+        return squares + minimum(2 - sum, F{});
+    }
+
+    /** Returns the squared distances, after round. */
+    NQ_INLINE F distance() {
         I parity = {};
         I signs = {};
         I largest = {};
         I smallest = splat(INT32_MAX);
-        F sum = {};
-        F squares = {};
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
-            F shifted = v[i] + ROUND;
-            rounded[i] = shifted - ROUND;
-            F d = v[i] - rounded[i];
-            left[i] = d;
-            I bits = (I)d;
-            parity ^= (I)shifted;
+            I bits = (I)left[i];
+            parity ^= (I)shifted[i];
             signs ^= bits;
-            sum += magnitude(d);
-            squares += d * d;
             I key = (bits & 0x7ffffff8) | i;
             largest = largest > key ? largest : key;
             smallest = smallest < key ? smallest : key;
@@ -190,7 +223,7 @@ struct Nearest {
             I bits = (I)left[i];
             I key = (bits & 0x7ffffff8) | i;
             F step = key == moved ? one : all;
-            y[i] = (rounded[i] + rounded[i]) + (F)((I)step ^ (bits & INT32_MIN));
+            y[i] = multiplyAdd(shifted[i] - ROUND, 2, (F)((I)step ^ (bits & INT32_MIN)));
         }
     }
 };
@@ -309,6 +342,45 @@ NQ_INLINE I isLeader(const F* y, int ratio, float largest, I active) {
     return inside;
 }
 
+/** What is known of blocks before they are encoded. */
+struct Bounds {
+    /** Squared norms. */
+    F norm;
+
+    /** Largest magnitudes of an entry. */
+    F largestEntry;
+
+    /** With a larger 1/β the nearest points do not fit for sure. */
+    F largestInverse;
+};
+
+/**
+ * Returns what is known of blocks x[8]. Their nearest points can only be leaders if y/2 is within 1,
+ * E8's covering radius, of x/β, Σ|y| <= 4q for q·D8* or Σ|y| - 2·min|y| <= 4q for q·E8, and
+ * |y_i| <= q or |y_i| + |y_j| <= 2q.
+ */
+NQ_INLINE Bounds boundsOf(const LatticeCode& code, const F* x) {
+    constexpr float SLACK = 1.0001f;
+    constexpr float ROOT_2 = 1.41421356f;
+    float q = static_cast<float>(code.ratio);
+    F norm = {};
+    F sum = {};
+    F max = {};
+    F second = {};
+    F min = splat(INFINITE);
+    for (int i = 0; i < 8; i++) {
+        F size = magnitude(x[i]);
+        norm += x[i] * x[i];
+        sum += size;
+        second = maximum(second, minimum(max, size));
+        max = maximum(max, size);
+        min = minimum(min, size);
+    }
+    F ofSum = SLACK * (2 * q + 2 * ROOT_2) / (code.dual ? sum : sum - 2 * min);
+    F ofLargest = SLACK * (q + (code.dual ? 2 : ROOT_2)) / (code.dual ? 2 * max : max + second);
+    return {norm, max, minimum(ofSum, ofLargest)};
+}
+
 /** A step of the ladder at a row scale; the arithmetic is that of BlockEncoder.setRowScale. */
 struct Step {
     float beta;
@@ -353,30 +425,48 @@ struct Encoder {
         }
     }
 
-    /** Finds the points nearest to x/β_j and returns their errors, infinite out of reach. */
-    NQ_INLINE F nearestWith(int j, const F* x, F norm, Nearest& nearest) const {
+    /** Rounds x/β_j; returns numbers that the errors of the nearest points are no less than. */
+    NQ_INLINE F roundWith(int j, const F* x, Nearest& nearest) const {
         F scaled[8];
         for (int i = 0; i < 8; i++) {
             scaled[i] = x[i] * steps[j].inverse;
         }
-        F error = nearest.distance(scaled) * steps[j].beta * steps[j].beta;
-        return norm <= steps[j].reach ? error : splat(INFINITE);
+        return nearest.round(scaled) * steps[j].beta * steps[j].beta;
+    }
+
+    /** Returns the errors of the points nearest to x/β_j, after roundWith. */
+    NQ_INLINE F errorWith(int j, Nearest& nearest) const {
+        return nearest.distance() * steps[j].beta * steps[j].beta;
+    }
+
+    /** Says which blocks a step may serve, if only shortened by INNER_ATTEMPTS. */
+    NQ_INLINE I promises(int j, const Bounds& bounds) const {
+        constexpr float SHORTEST = 0.95f; // less than SHORTENING^2
+        I inside = SHORTEST * steps[j].inverse <= bounds.largestInverse;
+        // clamped to what can be stored, a block is shorter than that
+        I clamped = bounds.largestEntry * steps[j].inverse > 0.5f * steps[j].largest;
+        return (inside | clamped) & (bounds.norm <= steps[j].reach);
     }
 
     /** Returns the least errors of nearest points that fit, for ranking scales; BEST_FIT. */
-    NQ_INLINE F leastError(const F* x, F norm, bool& overloads) const {
+    NQ_INLINE F leastError(const F* x, const Bounds& bounds, bool& overloads) const {
         F least = splat(INFINITE);
         for (int j = 0; j < size; j++) {
-            if (!any(norm <= steps[j].reach)) {
+            I open = steps[j].inverse <= bounds.largestInverse;
+            if (!any(open)) {
                 continue;
             }
             Nearest nearest;
-            F error = nearestWith(j, x, norm, nearest);
-            I better = error < least;
-            if (any(better)) {
+            open &= roundWith(j, x, nearest) < least;
+            if (!any(open)) {
+                continue;
+            }
+            F error = errorWith(j, nearest);
+            open &= error < least;
+            if (any(open)) {
                 F y[8];
                 nearest.point(y);
-                I good = fits(j, y, better);
+                I good = fits(j, y, open);
                 least = good ? error : least;
             }
         }
@@ -385,7 +475,7 @@ struct Encoder {
             overloads = true;
             Best best;
             best.error = least;
-            shorten(size - 1, x, overloadFactor(norm), overloaded, INT32_MAX, best);
+            shorten(size - 1, x, overloadFactor(bounds.norm), overloaded, INT32_MAX, best);
             least = best.error;
         }
         return least;
@@ -418,7 +508,8 @@ struct Encoder {
             }
             factor *= SHORTENING;
             Nearest nearest;
-            nearest.distance(shortened);
+            nearest.round(shortened);
+            nearest.distance();
             nearest.point(y);
             F error = {};
             for (int i = 0; i < 8; i++) {
@@ -442,7 +533,7 @@ struct Encoder {
 };
 
 /**
- * A row, and what is known of its blocks. They are encoded in groups of similar norms, which differ
+ * A row, and what is known of its blocks. They are encoded in groups of similar bounds, which differ
  * less in the steps that suit them.
  */
 struct Row {
@@ -450,14 +541,16 @@ struct Row {
     int blocks;
     double norm;
 
-    /** The row as structure of arrays, [groups][9][W]: entries 0 to 7, squared norms. */
+    /** The row as structure of arrays, [groups][LANES][W]: entries 0 to 7, then their Bounds. */
+    static constexpr int LANES = 8 + 3;
     float* lanes;
 
-    /** Squared errors of the blocks [blocks]. */
+    /** Squared errors of the blocks as they are grouped [groups][W]. */
     float* errors;
 
-    /** The blocks of the groups [groups][W]. */
+    /** The blocks of the groups, and the places of the blocks [groups][W]. */
     std::int32_t* order;
+    std::int32_t* places;
 
     /** For each step the blocks that it might serve better [MAX_STEPS][groups][W]. */
     std::int32_t* open;
@@ -465,61 +558,56 @@ struct Row {
     Row(const float* x, int columns, float* scratch) : entries(x), blocks(columns / 8), norm(0) {
         int padded = groups() * W;
         lanes = scratch;
-        errors = lanes + 9 * padded;
+        errors = lanes + LANES * padded;
         order = reinterpret_cast<std::int32_t*>(errors + padded);
-        open = order + padded;
+        places = order + padded;
+        open = places + padded;
     }
 
     int groups() const { return (blocks + W - 1) / W; }
 
+    /** A lane like those of `lanes` but in the row's order, until blocks are grouped. */
+    float* unordered(int group, int lane) {
+        return reinterpret_cast<float*>(open) + (group * LANES + lane) * W;
+    }
+
     /** Number of blocks in a group. */
     int count(int group) const { return blocks - group * W < W ? blocks - group * W : W; }
 
-    NQ_INLINE F load(int group, F* x) const {
-        const float* from = lanes + group * 9 * W;
+    NQ_INLINE Bounds load(int group, F* x) const {
+        const float* from = lanes + group * LANES * W;
         for (int i = 0; i < 8; i++) {
             x[i] = NQ_LEVEL::load(from + i * W);
         }
-        return NQ_LEVEL::load(from + 8 * W);
-    }
-
-    /** Keeps the errors of a group's blocks. */
-    NQ_INLINE void keep(int group, F groupErrors) {
-        float values[W];
-        store(values, groupErrors);
-        for (int l = 0; l < count(group); l++) {
-            errors[order[group * W + l]] = values[l];
-        }
+        return {
+            NQ_LEVEL::load(from + 8 * W),
+            NQ_LEVEL::load(from + 9 * W),
+            NQ_LEVEL::load(from + 10 * W)};
     }
 
     /** Returns the sum of all blocks' errors, in their own order. */
     double error() const {
         double sum = 0;
         for (int block = 0; block < blocks; block++) {
-            sum += static_cast<double>(errors[block]);
+            sum += static_cast<double>(errors[places[block]]);
         }
         return sum;
     }
 };
 
-/** Orders blocks by their norms, the largest first, to a sixteenth; sums the norms up. */
+/** Orders blocks by what bounds their steps, the largest first, to 1/32. */
 void sort(Row& row) {
     constexpr int BUCKETS = 64;
     int counts[BUCKETS + 1] = {};
-    std::int32_t* keys = row.open;
-    std::int32_t largest = 0;
+    std::int32_t* keys = row.places;
+    std::int32_t smallest = INT32_MAX;
     for (int block = 0; block < row.blocks; block++) {
-        float norm = 0;
-        for (int i = 8 * block; i < 8 * block + 8; i++) {
-            norm += row.entries[i] * row.entries[i];
-        }
-        row.norm += static_cast<double>(norm);
-        std::memcpy(&keys[block], &norm, sizeof norm);
-        keys[block] >>= 19;
-        largest = keys[block] > largest ? keys[block] : largest;
+        std::memcpy(&keys[block], row.unordered(block / W, 10) + block % W, sizeof(float));
+        keys[block] = keys[block] >> 18 & 0x1fff; // also of a NaN
+        smallest = keys[block] < smallest ? keys[block] : smallest;
     }
     for (int block = 0; block < row.blocks; block++) {
-        int bucket = largest - keys[block];
+        int bucket = keys[block] - smallest;
         keys[block] = bucket < BUCKETS ? bucket : BUCKETS - 1;
         counts[keys[block] + 1]++;
     }
@@ -527,30 +615,45 @@ void sort(Row& row) {
         counts[bucket + 1] += counts[bucket];
     }
     for (int block = 0; block < row.blocks; block++) {
-        row.order[counts[keys[block]]++] = block;
+        int place = counts[keys[block]]++;
+        row.order[place] = block;
+        row.places[block] = place;
     }
 }
 
-/** Rearranges a row; returns false if an entry is too large or no number. */
-bool arrange(Row& row) {
+/** Rearranges a row and sums its norms up; returns false if an entry is too large or no number. */
+bool arrange(const LatticeCode& code, Row& row) {
     I bad = {};
+    for (int g = 0; g < row.groups(); g++) {
+        int count = row.count(g);
+        F x[8];
+        for (int i = 0; i < 8; i++) {
+            float* lanes = row.unordered(g, i);
+            for (int l = 0; l < W; l++) {
+                lanes[l] = l < count ? row.entries[8 * (g * W + l) + i] : 0.0f;
+            }
+            x[i] = load(lanes);
+            bad |= ~(magnitude(x[i]) < LARGEST_ENTRY);
+        }
+        Bounds bounds = boundsOf(code, x);
+        store(row.unordered(g, 8), bounds.norm);
+        store(row.unordered(g, 9), bounds.largestEntry);
+        store(row.unordered(g, 10), bounds.largestInverse);
+        for (int l = 0; l < count; l++) {
+            row.norm += static_cast<double>(row.unordered(g, 8)[l]);
+        }
+    }
     sort(row);
     for (int g = 0; g < row.groups(); g++) {
-        float* group = row.lanes + g * 9 * W;
-        int count = row.count(g);
+        float* group = row.lanes + g * Row::LANES * W;
         for (int l = 0; l < W; l++) {
-            const float* from = row.entries + 8 * row.order[g * W + (l < count ? l : 0)];
-            for (int i = 0; i < 8; i++) {
-                group[i * W + l] = l < count ? from[i] : 0.0f;
+            // lanes beyond the last block are zeros
+            int block = l < row.count(g) ? row.order[g * W + l] : row.blocks + l - row.count(g);
+            const float* from = row.unordered(block / W, 0) + block % W;
+            for (int i = 0; i < Row::LANES; i++) {
+                group[i * W + l] = from[i * W];
             }
         }
-        F norm = {};
-        for (int i = 0; i < 8; i++) {
-            F entry = load(group + i * W);
-            bad |= ~(magnitude(entry) < LARGEST_ENTRY);
-            norm += entry * entry;
-        }
-        store(group + 8 * W, norm);
     }
     return !any(bad);
 }
@@ -600,11 +703,12 @@ struct RowEncoder {
         F sums = {};
         for (int g = 0; g < row.groups(); g++) {
             F x[8];
-            F norm = row.load(g, x);
-            F errors = encoder.leastError(x, norm, overloads);
-            row.keep(g, errors);
+            Bounds bounds = row.load(g, x);
+            F errors = encoder.leastError(x, bounds, overloads);
+            store(row.errors + g * W, errors);
             sums += errors;
-            if (g % 4 == 3 && static_cast<double>(total(sums)) > SURELY * least) {
+            bool check = g % 4 == 3 || g + 1 == row.groups();
+            if (check && static_cast<double>(total(sums)) > SURELY * least) {
                 return false;
             }
         }
@@ -656,7 +760,7 @@ struct RowEncoder {
         out.overloads = 0;
         if (!fitting) {
             for (int block = 0; block < row.blocks; block++) {
-                if (row.errors[block] == INFINITE) {
+                if (row.errors[row.places[block]] == INFINITE) {
                     opened(0)[out.overloads++] = block;
                 }
             }
@@ -672,7 +776,7 @@ private:
     /** Finds the best nearest points of a group that fit and lists blocks that may do better. */
     NQ_INLINE bool fitBest(int g, int* open, EncodedRow& out) {
         F x[8];
-        F norm = row.load(g, x);
+        Bounds bounds = row.load(g, x);
         F errors[MAX_STEPS];
         typename Blocks::Best best;
         best.error = splat(INFINITE);
@@ -682,16 +786,21 @@ private:
         }
         for (int j = 0; j < encoder.size; j++) {
             errors[j] = splat(INFINITE);
-            if (!any(norm <= encoder.steps[j].reach)) {
+            I open = encoder.promises(j, bounds);
+            if (!any(open)) {
                 continue;
             }
             Nearest nearest;
-            errors[j] = encoder.nearestWith(j, x, norm, nearest);
-            I better = errors[j] < best.error;
-            if (any(better)) {
+            open &= encoder.roundWith(j, x, nearest) < best.error;
+            if (!any(open)) {
+                continue;
+            }
+            errors[j] = open ? encoder.errorWith(j, nearest) : errors[j];
+            open &= errors[j] < best.error;
+            if (any(open)) {
                 F y[8];
                 nearest.point(y);
-                best.keep(encoder.fits(j, y, better), j, errors[j], y);
+                best.keep(encoder.fits(j, y, open), j, errors[j], y);
             }
         }
         int count = row.count(g);
@@ -702,7 +811,7 @@ private:
                 opened(j)[open[j]++] = row.order[g * W + __builtin_ctz(bits)];
             }
         }
-        row.keep(g, best.error);
+        store(row.errors + g * W, best.error);
         put(best, count, row.order + g * W, out);
         return !any(best.error == INFINITE);
     }
@@ -725,7 +834,7 @@ private:
                     entries[i][l] = row.entries[8 * block + i];
                     points[i][l] = static_cast<float>(out.points[8 * block + i]);
                 }
-                errors[l] = row.errors[block];
+                errors[l] = row.errors[row.places[block]];
                 indices[l] = out.indices[block];
             }
             typename Blocks::Best best;
@@ -745,7 +854,7 @@ private:
             encoder.shorten(j, x, factor, active, attempts, best);
             store(errors, best.error);
             for (int l = 0; l < here; l++) {
-                row.errors[blocks[first + l]] = errors[l];
+                row.errors[row.places[blocks[first + l]]] = errors[l];
             }
             put(best, here, blocks + first, out);
         }
@@ -803,7 +912,7 @@ bool encodeRow(
     float* scratch,
     EncodedRow& out) {
     Row row(x, columns, scratch);
-    if (!arrange(row)) {
+    if (!arrange(code, row)) {
         return false;
     }
     if (code.dual) {
