@@ -54,7 +54,7 @@ def leaders(words, width, dual):
     np.put_along_axis(y, largest, top - move[..., None] * 2 * q * np.where(top < 0, -1, 1), -1)
     return y
 def linear(t, name, config):
-    width, dual = LATTICE[config["code"]]
+    width, dual = LATTICE[config.get("codes", {}).get(name, config["code"])]
     betas, exponents = t[name + ".betas"], t[name + ".row_scales"]
     words = words_of(t[name + ".words"], width, betas.shape[1])
     index = (betas[:, :, None] >> (2 * np.arange(16, dtype=np.uint32))) & 3
@@ -123,7 +123,7 @@ def unrotate(rows, columns, config):
 def decode(folder, rotated=False):
     model = json.load(open(os.path.join(folder, "config.json")))
     config = model["quantization_config"]
-    assert config["quant_method"] == "nestquant" and config["format_version"] == 1, config
+    assert config["quant_method"] == "nestquant" and config["format_version"] in (1, 2), config
     t, result = tensors(folder), {}
     heads = model.get("head_dim") or model["hidden_size"] // model["num_attention_heads"]
     inputs = {"down_proj": model["intermediate_size"], "o_proj": model["num_attention_heads"] * heads}

@@ -10,7 +10,7 @@ namespace {
 constexpr int STEP_BLOCKS = NQ_VNNI ? 4 : 1;
 
 /** Groups that are fetched ahead: what two threads take up while memory answers one. */
-constexpr int AHEAD = 24;
+constexpr int AHEAD = 32;
 
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
@@ -31,21 +31,29 @@ NQ_INLINE float scaled(const Rows& x, std::int32_t high, std::int32_t low, float
 /** Sums of both bytes of x with a tile. */
 typedef Part PartSums[2][TILE_PARTS];
 
+/** To the second-level cache: the first level has too few lines under way for memory's latency. */
+NQ_INLINE void fetch(const void* p) {
+    __builtin_prefetch(p, 0, 2);
+}
+
 /**
- * Adds the products of N tiles' group with x, lanes from `first` on, fetching ints `ahead`;
+ * Adds the products of N tiles' group with x, lanes from `first` on, fetching the group `ahead`;
  * corrections [blocks].
  */
 template <typename C, int N, bool TWO>
 NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* const* betas,
                          int group, int count, int first, const std::int8_t* const* x,
-                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         const std::int32_t* const* corrections, int ahead,
                          PartSums* sums) {
     Block blocks[N * C::GROUP];
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
         for (int i = 0; i < C::INTS && first == 0; i++) {
-            __builtin_prefetch(at + ahead + i * ROWS);
+            fetch(at + ahead * (C::INTS * ROWS) + i * ROWS);
+        }
+        if (first == 0) {
+            fetch(betas[n] + (group + ahead) * C::GROUP);
         }
         C::unpack(at + first, blocks + n * C::GROUP);
     }
@@ -70,7 +78,7 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* c
 template <typename C, int N, bool TWO>
 NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
                          int group, int count, const std::int8_t* const* x,
-                         const std::int32_t* const* corrections, std::int64_t ahead,
+                         const std::int32_t* const* corrections, int ahead,
                          PartSums* sums) {
 #pragma GCC unroll 4
     for (int first = 0; first < ROWS; first += WIDTH) {
@@ -95,9 +103,8 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
                                     TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
                                         : nullptr};
     const std::int32_t* starts[2] = {corrections, corrections + blocks};
-    const std::int64_t ahead = AHEAD * C::INTS * ROWS;
     // beyond a tile's end lies the next one, which is done: that whose turn comes is N - 1 further
-    const std::int64_t beyond = ahead + static_cast<std::int64_t>(N - 1) * ints;
+    const int beyond = AHEAD + (N - 1) * groups;
     PartSums totals[N] = {};
     constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
     for (int first = 0; first < groups; first += CHUNK) {
@@ -107,7 +114,7 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
         int whole = end * C::GROUP <= blocks ? end : end - 1;
         int group = first;
         for (; group < whole - AHEAD; group++) {
-            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, ahead, sums);
+            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, AHEAD, sums);
         }
         for (; group < whole; group++) {
             stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);

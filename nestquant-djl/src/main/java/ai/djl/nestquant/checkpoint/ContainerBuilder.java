@@ -174,8 +174,9 @@ public final class ContainerBuilder implements AutoCloseable {
             return "of other weights";
         }
         return found.libraryVersion().equals(plan.libraryVersion())
+                        && found.formatVersion() == plan.formatVersion()
                 ? "with another calibration text"
-                : "by version " + found.libraryVersion();
+                : "by version " + found.libraryVersion() + ", format " + found.formatVersion();
     }
 
     private void lock() throws IOException {

@@ -100,12 +100,15 @@ public record ContainerManifest(
     }
 
     private void check(Path file) throws CheckpointException {
-        if (formatVersion != ContainerConfig.FORMAT_VERSION) {
+        if (formatVersion < ContainerConfig.OLDEST_VERSION
+                || formatVersion > ContainerConfig.FORMAT_VERSION) {
             throw new CheckpointException(
                     file
                             + ": formatVersion is "
                             + formatVersion
                             + ", this library reads "
+                            + ContainerConfig.OLDEST_VERSION
+                            + " to "
                             + ContainerConfig.FORMAT_VERSION);
         }
         for (Map.Entry<String, FileHash> entry : files.entrySet()) {

@@ -25,7 +25,7 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
             defaultValue = "w4a8",
             converter = ModelCommand.QuantizationConverter.class,
             description =
-                    "what is coded, w4 or w3 among it; see generate --help (default:"
+                    "what is coded, w4, w3 or w8 among it; see generate --help (default:"
                             + " ${DEFAULT-VALUE})")
     private QuantizationConfig quantization;
 

@@ -132,19 +132,19 @@ public final class CausalLmLoader {
     private static QuantizationConfig stored(Path directory, ModelConfig config)
             throws IOException, MalformedModelException {
         ContainerConfig container = ContainerConfig.read(directory);
-        String where = directory + ": quantization_config in config.json ";
         try {
             QuantizationConfig stored = QuantizationConfig.parse(container.quantization());
             ContainerWriter.checkStorable(stored);
-            ContainerConfig own =
-                    ContainerWriter.describe(config, stored, container.libraryVersion());
-            if (!own.equals(container)) {
-                throw new CheckpointException(
-                        where + "says " + container + ", this library reads " + own);
-            }
+            container.require(
+                    directory,
+                    ContainerWriter.describe(config, stored, container.libraryVersion()));
             return stored;
         } catch (IllegalArgumentException e) {
-            throw new CheckpointException(where + "is not valid: " + e.getMessage(), e);
+            throw new CheckpointException(
+                    directory
+                            + ": quantization_config in config.json is not valid: "
+                            + e.getMessage(),
+                    e);
         }
     }
 

@@ -4,15 +4,14 @@ import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.ModelConfig;
-import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * What a quantised folder will take. Sizes are computed, headers and copied files left out; the
- * time is that of the first layer, with a cold virtual machine, and that of the second for each of
- * the others.
+ * What a quantised folder will take. Sizes are computed, headers, biases, norms of heads and copied
+ * files left out; the time is that of the first layer, with a cold virtual machine, and that of the
+ * second for each of the others.
  *
  * <p>Immutable and safe for concurrent use.
  *
@@ -34,16 +33,26 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
             this.quantization = quantization;
         }
 
-        void linear(String name, long out, int in) {
-            if (!quantization.quantizes(name)) {
-                otherBytes += out * in * Float.BYTES;
+        void linear(LinearShape linear) {
+            int bits = quantization.weightBits(linear.name());
+            if (bits == 0) {
+                otherBytes += (long) linear.out() * linear.in() * Float.BYTES;
+            } else {
+                coded(bits, linear.out(), linear.in());
+            }
+        }
+
+        /** Adds a matrix on so many bits. */
+        void coded(int bits, long out, int in) {
+            int columns = quantization.rotation(in).paddedLength();
+            long tiles = (out + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
+            codedWeights += out * in;
+            if (bits == 8) {
+                codedBytes += tiles * PackedMatrix.TILE_ROWS * columns + out * Float.BYTES;
                 return;
             }
-            PackedCode code = quantization.weightCode();
-            int blocks = quantization.rotation(in).paddedLength() / PackedMatrix.BLOCK;
-            long tiles = (out + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
-            int words = code.wordsPerRow(blocks) * PackedMatrix.TILE_ROWS;
-            codedWeights += out * in;
+            int blocks = columns / PackedMatrix.BLOCK;
+            int words = quantization.weightCode(bits).wordsPerRow(blocks) * PackedMatrix.TILE_ROWS;
             codedBytes += tiles * (words + blocks) * Integer.BYTES + out + Float.BYTES;
         }
 
@@ -94,29 +103,17 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
     private static Sum sizes(ModelConfig config, QuantizationConfig quantization) {
         Sum sum = new Sum(quantization);
         int hidden = config.hiddenSize();
-        int queries = config.heads() * config.headSize();
-        long keys = (long) config.kvHeads() * config.headSize();
-        int inner = config.intermediateSize();
-        for (int i = 0; i < config.layers(); i++) {
-            String name = LayerReader.layerName(i);
-            sum.linear(name + ".self_attn.q_proj", queries, hidden);
-            sum.linear(name + ".self_attn.k_proj", keys, hidden);
-            sum.linear(name + ".self_attn.v_proj", keys, hidden);
-            sum.linear(name + ".self_attn.o_proj", hidden, queries);
-            sum.linear(name + ".mlp.gate_proj", inner, hidden);
-            sum.linear(name + ".mlp.up_proj", inner, hidden);
-            sum.linear(name + ".mlp.down_proj", hidden, inner);
-            sum.otherBytes += 2L * hidden * Float.BYTES;
-        }
+        LinearShape.of(config).forEach(sum::linear);
+        sum.otherBytes += (2L * config.layers() + 1) * hidden * Float.BYTES; // norms
         int rows = config.vocabularySize();
         boolean tied = config.tiedEmbeddings();
         if (quantization.packsEmbedding(tied)) {
-            sum.linear(LayerReader.EMBEDDING, rows, hidden);
+            sum.coded(quantization.weightCode().width(), rows, hidden);
         } else {
             sum.vocabulary(quantization.codesEmbedding(tied), rows, hidden);
         }
         if (!tied && quantization.head() == QuantizationConfig.Head.W4) {
-            sum.linear(LayerReader.HEAD, rows, hidden);
+            sum.linear(new LinearShape(LayerReader.HEAD, rows, hidden));
         } else if (!tied) {
             sum.vocabulary(quantization.codesVocabulary(LayerReader.HEAD), rows, hidden);
         }

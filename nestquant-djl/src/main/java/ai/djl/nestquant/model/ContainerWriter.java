@@ -12,8 +12,6 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.checkpoint.TensorFileWriter;
 import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Ladder;
-import ai.djl.nestquant.codec.PackedCode;
-import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import java.io.IOException;
@@ -24,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.stream.IntStream;
@@ -122,7 +121,7 @@ public final class ContainerWriter {
      * Throws unless codes of this kind can be stored.
      *
      * @param quantization what would be coded
-     * @throws IllegalArgumentException if weights stay float, mix bits or are only simulated
+     * @throws IllegalArgumentException if weights stay float or are only simulated
      */
     public static void checkStorable(QuantizationConfig quantization) {
         if (quantization.weightBits() == 0) {
@@ -130,14 +129,7 @@ public final class ContainerWriter {
                     "quantization "
                             + quantization
                             + " leaves the weights as they are: there is nothing to write; use"
-                            + " w4 or w3");
-        }
-        if (!quantization.uniform()) {
-            throw new IllegalArgumentException(
-                    "quantization "
-                            + quantization
-                            + " has int8 weights or other bits for single blocks, which are only"
-                            + " made while a model is loaded and cannot be stored yet; use w4 or w3");
+                            + " w4, w3 or w8");
         }
         if (quantization.code().simulated()) {
             throw new IllegalArgumentException(
@@ -151,11 +143,11 @@ public final class ContainerWriter {
     /** Describes how packed tensors are to be read. */
     static ContainerConfig describe(
             ModelConfig config, QuantizationConfig quantization, String libraryVersion) {
-        PackedCode code = quantization.weightCode();
-        Ladder ladder = code.ladder();
+        Ladder ladder = quantization.weightCode().ladder(); // that of all bits
         return new ContainerConfig(
                 quantization.toString(),
-                code.name(),
+                quantization.codeName(quantization.weightBits()),
+                otherCodes(config, quantization),
                 IntStream.range(0, ladder.size()).map(ladder::step).boxed().toList(),
                 IntStream.of(
                                 config.hiddenSize(),
@@ -168,6 +160,29 @@ public final class ContainerWriter {
                 QuantizationConfig.LINEAR_SEED,
                 QuantizationConfig.HEAD_SEED,
                 libraryVersion);
+    }
+
+    /** Returns the codes of matrices that have other bits than the preset, by name. */
+    private static Map<String, String> otherCodes(
+            ModelConfig config, QuantizationConfig quantization) {
+        Map<String, String> codes = new TreeMap<>();
+        for (LinearShape linear : LinearShape.of(config)) {
+            int bits = quantization.weightBits(linear.name());
+            if (bits > 0) {
+                codes.put(linear.name(), quantization.codeName(bits));
+            }
+        }
+        boolean tied = config.tiedEmbeddings();
+        if (quantization.packsEmbedding(tied)) {
+            codes.put(LayerReader.EMBEDDING, quantization.weightCode().name());
+        } else if (!tied && quantization.head() == QuantizationConfig.Head.W4) {
+            int bits = quantization.weightBits(LayerReader.HEAD);
+            if (bits > 0) {
+                codes.put(LayerReader.HEAD, quantization.codeName(bits));
+            }
+        }
+        codes.values().removeIf(quantization.codeName(quantization.weightBits())::equals);
+        return codes;
     }
 
     private void write(long[] ids, Progress progress) throws IOException, MalformedModelException {
@@ -313,7 +328,7 @@ public final class ContainerWriter {
 
         void add(String name, Block block) {
             if (block instanceof NestQuantLinear linear) {
-                addTensorScale(name, linear.matrix());
+                addTensorScale(name, linear.codes());
                 CodedLayer coded = linear.describe(name);
                 layers.add(
                         new ContainerManifest.Layer(
@@ -324,9 +339,7 @@ public final class ContainerWriter {
                                 linear.distortion().overloadedBlocks()));
                 weights += coded.weights();
             } else if (block instanceof CodedVocabulary vocabulary) {
-                if (vocabulary.codes() instanceof PackedArrays packed) {
-                    addTensorScale(name, packed.matrix());
-                }
+                addTensorScale(name, vocabulary.codes());
                 weights += vocabulary.weights().parameters();
             }
             for (Map.Entry<String, Parameter> entry :
@@ -340,10 +353,12 @@ public final class ContainerWriter {
                     .forEach(child -> add(name + '.' + Blocks.ownName(child), child.getValue()));
         }
 
-        private void addTensorScale(String name, PackedMatrix matrix) {
-            ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            scale.putFloat(matrix.tensorScale()).flip();
-            writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+        private void addTensorScale(String name, CodedArrays codes) {
+            if (codes instanceof PackedArrays packed) { // int8 rows have none
+                ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+                scale.putFloat(packed.matrix().tensorScale()).flip();
+                writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+            }
         }
 
         private void add(String name, NDArray array) {

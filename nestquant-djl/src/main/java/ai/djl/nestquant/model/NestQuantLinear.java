@@ -69,7 +69,7 @@ public final class NestQuantLinear extends AbstractBlock {
      * @param activationBits bits of the input's entries: 4, 8, or 0 for 16, as good as float
      */
     static NestQuantLinear of(
-            Rotation rotation, PackedArrays codes, NDArray bias, int activationBits) {
+            Rotation rotation, CodedArrays codes, NDArray bias, int activationBits) {
         return new NestQuantLinear(rotation, codes, bias, activationBits);
     }
 
@@ -127,9 +127,9 @@ public final class NestQuantLinear extends AbstractBlock {
         return PackedArrays.allocate(manager, code, rows.rows(), rows.paddedColumns(), tensorScale);
     }
 
-    /** Returns the lattice codes, {@code [outFeatures][padded inFeatures]}. */
-    PackedMatrix matrix() {
-        return ((PackedArrays) codes).matrix();
+    /** Returns the codes, {@code [outFeatures][padded inFeatures]}. */
+    CodedArrays codes() {
+        return codes;
     }
 
     private void fill(RotatedRows rows, InputFactors factors) {
@@ -145,7 +145,7 @@ public final class NestQuantLinear extends AbstractBlock {
                     float[] targets = rotated.clone();
                     factors.toTargets(targets, targets.length / rows.paddedColumns());
                     codes.encode(tile * PackedMatrix.TILE_ROWS, targets, new DistortionStats());
-                    new PackedLdlq(matrix(), factors)
+                    new PackedLdlq(((PackedArrays) codes).matrix(), factors)
                             .encodeTile(tile, rotated, targets, ofTiles[tile]);
                 });
         for (DistortionStats ofTile : ofTiles) { // in order, so that sums are always the same

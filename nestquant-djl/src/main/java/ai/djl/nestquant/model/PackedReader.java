@@ -13,7 +13,6 @@ import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
-import ai.djl.nestquant.rotation.Rotation;
 import ai.djl.nn.Block;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -70,10 +69,15 @@ final class PackedReader extends LayerReader {
             return CodedVocabulary.of(
                     quantization.rotation(hidden),
                     quantization.activationBits(),
-                    packed(EMBEDDING, config.vocabularySize(), hidden, manager));
+                    packed(
+                            EMBEDDING,
+                            quantization.weightCode(),
+                            config.vocabularySize(),
+                            hidden,
+                            manager));
         }
         return quantization.codesEmbedding(tied)
-                ? int8(EMBEDDING, manager)
+                ? int8Vocabulary(EMBEDDING, manager)
                 : new FloatVocabulary(vocabulary(EMBEDDING, manager));
     }
 
@@ -85,7 +89,7 @@ final class PackedReader extends LayerReader {
                         && quantization.codesVocabulary(HEAD);
         int out = config.vocabularySize();
         if (int8) {
-            return int8(HEAD, manager);
+            return int8Vocabulary(HEAD, manager);
         }
         return quantization.head() == QuantizationConfig.Head.W4
                 ? linear(HEAD, out, config.hiddenSize(), false, manager)
@@ -106,20 +110,22 @@ final class PackedReader extends LayerReader {
     @Override
     Block linear(String name, int out, int in, boolean bias, NDManager manager)
             throws MalformedModelException {
-        if (!quantization.quantizes(name)) {
+        int bits = quantization.weightBits(name);
+        if (bits == 0) {
             return floatLinear(name, out, in, bias, manager);
         }
         return NestQuantLinear.of(
                 quantization.rotation(in),
-                packed(name, out, in, manager),
+                bits == 8
+                        ? int8(name, out, in, manager)
+                        : packed(name, quantization.weightCode(bits), out, in, manager),
                 bias ? tensor(name + ".bias", manager, out) : null,
                 quantization.activationBits());
     }
 
     /** A matrix of lattice codes. */
-    private PackedArrays packed(String name, int out, int in, NDManager manager)
+    private PackedArrays packed(String name, PackedCode code, int out, int in, NDManager manager)
             throws MalformedModelException {
-        PackedCode code = quantization.weightCode();
         int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
@@ -150,10 +156,18 @@ final class PackedReader extends LayerReader {
         return new PackedArrays(words, betas, rowScales, matrix);
     }
 
-    private CodedVocabulary int8(String name, NDManager manager) throws MalformedModelException {
-        int rows = config.vocabularySize();
-        Rotation rotation = quantization.rotation(config.hiddenSize());
-        int columns = rotation.paddedLength();
+    private CodedVocabulary int8Vocabulary(String name, NDManager manager)
+            throws MalformedModelException {
+        int hidden = config.hiddenSize();
+        return CodedVocabulary.of(
+                quantization.rotation(hidden),
+                int8(name, config.vocabularySize(), hidden, manager));
+    }
+
+    /** A matrix of int8 rows. */
+    private Int8Arrays int8(String name, int rows, int in, NDManager manager)
+            throws MalformedModelException {
+        int columns = quantization.rotation(in).paddedLength();
         NDArray words =
                 ints(
                         name + ".words",
@@ -171,7 +185,7 @@ final class PackedReader extends LayerReader {
         }
         Int8Matrix matrix =
                 new Int8Matrix(rows, columns, bytes(name + ".words").asIntBuffer(), floats);
-        return CodedVocabulary.of(rotation, new Int8Arrays(words, rowScales, matrix));
+        return new Int8Arrays(words, rowScales, matrix);
     }
 
     private static long tiles(int rows) {

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.model;
 
+import ai.djl.nestquant.checkpoint.ContainerConfig;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.rotation.Rotation;
 import java.util.List;
@@ -351,7 +352,10 @@ public record QuantizationConfig(
         return weightBits != 8 && widths.isEmpty();
     }
 
-    /** Returns the lattice code of weights that have the bits of the preset. */
+    /**
+     * Returns the lattice code of a packed embedding, and of weights that have the bits of the
+     * preset: that of 4 bits where those are int8 rows.
+     */
     PackedCode weightCode() {
         return weightCode(weightBits);
     }
@@ -376,6 +380,11 @@ public record QuantizationConfig(
         return bits == 3
                 ? (dual ? PackedCode.D8_8 : PackedCode.E8_8)
                 : (dual ? PackedCode.D8_16 : PackedCode.E8_16);
+    }
+
+    /** Returns what quantised folders call the code of so many bits, 3, 4 or 8. */
+    String codeName(int bits) {
+        return bits == 8 ? ContainerConfig.INT8 : weightCode(bits).name();
     }
 
     /** Tells whether keys and values are held as lattice codes, those of some layers at least. */

@@ -8,11 +8,14 @@ import java.util.Random;
 import org.testng.Assert;
 import org.testng.annotations.Test;
 
-/** Mutates valid files at random: each must load or be refused with the documented exception. */
+/**
+ * Mutates valid files at random: each must load or be refused with the documented exception. {@code
+ * -Dnestquant.fuzz=N} sets the number of rounds.
+ */
 public class SafetensorsFuzzTest extends TemporaryFolder {
 
     private static final long SEED = 20250117;
-    private static final int ROUNDS = 6000;
+    private static final int ROUNDS = Integer.getInteger("nestquant.fuzz", 6000);
     private static final String TOKENS = "{}[]\",:0123456789-.eEF\\u __metadata__dtypeshape";
 
     @Test

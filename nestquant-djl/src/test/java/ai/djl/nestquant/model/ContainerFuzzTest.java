@@ -38,7 +38,7 @@ public class ContainerFuzzTest {
             ContainerWriter.write(
                     EmbeddedModel.path(),
                     stored,
-                    QuantizationConfig.parse("w4a8kv4,balance=off"),
+                    QuantizationConfig.parse("w4a8kv4,balance=off,w3=*.up_proj,w8=*.v_proj"),
                     new long[0],
                     "test",
                     manager,

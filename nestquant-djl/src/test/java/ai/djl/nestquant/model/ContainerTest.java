@@ -6,6 +6,7 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.checkpoint.Checkpoint;
 import ai.djl.nestquant.checkpoint.CheckpointException;
 import ai.djl.nestquant.checkpoint.ContainerManifest;
 import ai.djl.nestquant.engine.EmbeddedModel;
@@ -29,6 +30,7 @@ public class ContainerTest {
 
     private static final long[] IDS = LongStream.range(1, 40).map(i -> i * 53 % 2000).toArray();
     private static final String VERSION = "test";
+    private static final String MIXED = "w4a8,w3=*.up_proj,w8=*.v_proj,w4=model.layers.3.*";
 
     private Path folder;
 
@@ -91,13 +93,16 @@ public class ContainerTest {
             "w3a8kv4",
             "w4a4kv4,head=float",
             "w4a8kv4,rotation=off",
-            "w4a8,exclude=*.down_proj,exclude=model.layers.0.*,exclude=lm_head"
+            "w4a8,exclude=*.down_proj,exclude=model.layers.0.*,exclude=lm_head",
+            "w8a8",
+            "w8,head=w4,w3=model.layers.1.*",
+            MIXED + ",head=w4,exclude=model.layers.2.*"
         };
     }
 
     @DataProvider
     public static Object[] resumed() {
-        return new Object[] {"w4a8", "w4a8kv4,rounding=qa-ldlq,exclude=*.o_proj"};
+        return new Object[] {"w4a8", "w4a8kv4,rounding=qa-ldlq,exclude=*.o_proj,w3=*.up_proj"};
     }
 
     @Test(dataProvider = "quantizations")
@@ -187,17 +192,77 @@ public class ContainerTest {
     }
 
     @Test
+    public void theFirstVersionOfTheFormatIsStillRead() throws Exception {
+        Path stored = write("w4a8");
+        Path config = stored.resolve("config.json");
+        Path manifest = stored.resolve(ContainerManifest.FILE);
+        replace(config, "\"format_version\": 2", "\"format_version\": 1");
+        replace(manifest, "\"formatVersion\": 2", "\"formatVersion\": 1");
+        Assert.assertEquals(logits(stored, "w4a8"), logits(EmbeddedModel.path(), "w4a8"));
+        Assert.assertEquals(ContainerManifest.read(stored).formatVersion(), 1);
+    }
+
+    private static void replace(Path file, String old, String with) throws IOException {
+        String text = Files.readString(file);
+        Assert.assertTrue(text.contains(old), text);
+        Files.writeString(file, text.replace(old, with));
+    }
+
+    @Test
+    public void codesOfSingleMatricesMustBeThoseOfTheTextForm() throws Exception {
+        Path stored = write(MIXED);
+        String name = "model.layers.0.mlp.up_proj";
+        String other = "model.layers.0.mlp.down_proj";
+        String code = "\"" + name + "\": \"D8_8\"";
+        refusedAfter(
+                stored,
+                new String[][] {
+                    {code, code.replace("D8_8", "D8_16"), name + " is on D8_16, but"},
+                    {code, code.replace("D8_8", "INT8"), "puts it on D8_8"},
+                    {code, code.replace("\"D8_8\"", "3"), "must be a string"},
+                    {code, code.replace("up", "down"), other + " is on D8_8, but"},
+                    {code, code.replace("up_proj", "other"), "other is on D8_8, but"},
+                    {"w3=*.up_proj", "w8=*.up_proj", name + " is on D8_8, but"},
+                    {",w3=*.up_proj", "", "puts it on D8_16"}
+                });
+    }
+
+    @Test
+    public void theEstimatedSizeIsThatOfTheTensors() throws Exception {
+        for (String quantization : List.of(MIXED, "w8,head=w4,w3=model.layers.1.*")) {
+            Path target = folder.resolve(Integer.toString(quantization.length()));
+            write(target, quantization, EmbeddedModel.path());
+            QuantizationConfig config = QuantizationConfig.parse(quantization);
+            try (NDManager manager = newManager();
+                    Checkpoint checkpoint = Checkpoint.open(target)) {
+                ContainerEstimate estimate =
+                        ContainerEstimate.of(EmbeddedModel.path(), config, null, manager);
+                long bytes = 0;
+                for (String name : checkpoint.names()) {
+                    bytes += checkpoint.info(name).byteLength();
+                }
+                Assert.assertEquals(estimate.bytes(), bytes, quantization);
+            }
+        }
+    }
+
+    @Test
     public void otherFormatsAndCodesAreRefused() throws Exception {
         Path stored = write("w4a8");
         String[][] edits = {
-            {"\"format_version\": 1", "\"format_version\": 2", "is 2, but this library reads"},
-            {"\"format_version\": 1", "\"format_version\": 0", "quantise the original model"},
+            {"\"format_version\": 2", "\"format_version\": 3", "is 3, but this library reads"},
+            {"\"format_version\": 2", "\"format_version\": 0", "quantise the original model"},
             {"\"code\": \"D8_16\"", "\"code\": \"E8_16\"", "this library reads"},
             {"\"linear\": 1313166164", "\"linear\": 7", "this library reads"},
             {"\"quantization\": \"w4a8\"", "\"quantization\": \"w9\"", "unknown quantization"},
             {"\"quantization\": \"w4a8\"", "\"quantization\": \"none\"", "nothing to write"},
             {"\"quant_method\": \"nestquant\"", "\"quant_method\": \"gptq\"", "quant_method"},
         };
+        refusedAfter(stored, edits);
+    }
+
+    /** Each edit replaces a text in config.json by another; the refusal must contain a third. */
+    private static void refusedAfter(Path stored, String[][] edits) throws IOException {
         Path config = stored.resolve("config.json");
         String valid = Files.readString(config);
         for (String[] edit : edits) {
