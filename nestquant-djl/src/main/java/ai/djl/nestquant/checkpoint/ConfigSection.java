@@ -242,6 +242,29 @@ final class ConfigSection {
         return new ConfigSection(file, path + key + ".", element.getAsJsonObject());
     }
 
+    /** Tells whether a key is there and holds an object. */
+    boolean isObject(String key) {
+        return has(key) && object.get(key).isJsonObject();
+    }
+
+    /** Tells whether a key is there and holds an array. */
+    boolean isArray(String key) {
+        return has(key) && object.get(key).isJsonArray();
+    }
+
+    /** Returns an array of objects. */
+    List<ConfigSection> sections(String key) throws CheckpointException {
+        List<ConfigSection> sections = new ArrayList<>();
+        for (JsonElement item : object.getAsJsonArray(key)) {
+            if (!item.isJsonObject()) {
+                throw error(key, "must be an array of objects but has " + show(item));
+            }
+            String child = path + key + '[' + sections.size() + "].";
+            sections.add(new ConfigSection(file, child, item.getAsJsonObject()));
+        }
+        return sections;
+    }
+
     /** Returns the value of a present key as JSON text, shortened. */
     String show(String key) {
         return show(object.get(key));

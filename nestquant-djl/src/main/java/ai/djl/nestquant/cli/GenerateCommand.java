@@ -1,5 +1,6 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.nestquant.engine.Chat;
 import ai.djl.nestquant.engine.GenerationParameters;
 import ai.djl.nestquant.pipeline.GenerationReport;
 import ai.djl.nestquant.pipeline.LanguageModel;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -18,7 +20,9 @@ import picocli.CommandLine.Parameters;
 /** {@code nestquant generate}. Not safe for concurrent use. */
 @Command(
         name = "generate",
-        description = "Continues a prompt. What is not given is as the model's authors want it.",
+        description =
+                "Continues a prompt, or answers it (--chat). What is not given is as the model's"
+                        + " authors want it.",
         sortOptions = false)
 final class GenerateCommand extends ModelCommand<GenerationReport> {
 
@@ -32,6 +36,19 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
             paramLabel = "TEXT",
             description = "the text to continue; - reads it from standard input")
     private String prompt;
+
+    @Option(
+            names = "--chat",
+            description =
+                    "the prompt is a user's message, put into the model's own chat template; for"
+                            + " instruction-tuned models")
+    private boolean chat;
+
+    @Option(
+            names = "--system",
+            paramLabel = "TEXT",
+            description = "what the model is told before the user's message; implies --chat")
+    private String system;
 
     @Option(names = "--max-tokens", paramLabel = "N", description = "the most new tokens")
     private Integer maxTokens;
@@ -118,11 +135,13 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
     /** {@inheritDoc} */
     @Override
     GenerationReport run(LanguageModel loaded) throws TranslateException {
-        if (isJson()) {
-            return loaded.generate(prompt, piece -> {});
+        Consumer<String> onPiece = isJson() ? piece -> {} : this::out;
+        if (chat || system != null) {
+            Chat messages = system == null ? new Chat() : new Chat().system(system);
+            return loaded.generate(messages.user(prompt), onPiece);
         }
-        out(prompt);
-        return loaded.generate(prompt, this::out);
+        onPiece.accept(prompt);
+        return loaded.generate(prompt, onPiece);
     }
 
     /** {@inheritDoc} */

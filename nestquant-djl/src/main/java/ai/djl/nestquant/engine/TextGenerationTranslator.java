@@ -3,6 +3,7 @@ package ai.djl.nestquant.engine;
 import ai.djl.inference.streaming.StreamingTranslator;
 import ai.djl.ndarray.NDList;
 import ai.djl.translate.Batchifier;
+import ai.djl.translate.TranslateException;
 import ai.djl.translate.TranslatorContext;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -20,15 +21,22 @@ import java.util.stream.Stream;
  */
 final class TextGenerationTranslator<I, O> implements StreamingTranslator<I, O> {
 
+    /** Makes a request of an input. */
+    @FunctionalInterface
+    interface RequestReader<I> {
+
+        TextGenerator.Request read(I input) throws TranslateException;
+    }
+
     private static final String REQUEST = "nestquant.request";
 
     private final TextGenerator generator;
-    private final Function<I, TextGenerator.Request> toRequest;
+    private final RequestReader<I> toRequest;
     private final Function<GeneratedText, O> toOutput;
 
     TextGenerationTranslator(
             TextGenerator generator,
-            Function<I, TextGenerator.Request> toRequest,
+            RequestReader<I> toRequest,
             Function<GeneratedText, O> toOutput) {
         this.generator = generator;
         this.toRequest = toRequest;
@@ -37,8 +45,8 @@ final class TextGenerationTranslator<I, O> implements StreamingTranslator<I, O> 
 
     /** {@inheritDoc} */
     @Override
-    public NDList processInput(TranslatorContext ctx, I input) {
-        ctx.setAttachment(REQUEST, toRequest.apply(input));
+    public NDList processInput(TranslatorContext ctx, I input) throws TranslateException {
+        ctx.setAttachment(REQUEST, toRequest.read(input));
         return new NDList();
     }
 

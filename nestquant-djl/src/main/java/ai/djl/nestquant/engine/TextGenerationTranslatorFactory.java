@@ -18,15 +18,17 @@ import java.io.Serializable;
 import java.lang.reflect.Type;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
 /**
- * Makes translators from a prompt to generated text.
+ * Makes translators from a prompt or a {@link Chat} to generated text.
  *
- * <p>The supported types are {@code (String, String)}, {@code (String, GeneratedText)} and, for DJL
- * Serving, {@code (Input, Output)}; the last two stream. Arguments set the defaults of generation,
- * see {@link GenerationParameters}. Stateless and safe for concurrent use.
+ * <p>The supported types are {@code String} or {@code Chat} to {@code String} or {@code
+ * GeneratedText} and, for DJL Serving, {@code Input} to {@code Output}; the last two stream. A chat
+ * becomes a prompt by the model's chat template. Arguments set the defaults of generation, see
+ * {@link GenerationParameters}. Stateless and safe for concurrent use.
  */
 public final class TextGenerationTranslatorFactory implements TranslatorFactory, Serializable {
 
@@ -36,6 +38,8 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
             Set.of(
                     new Pair<>(String.class, String.class),
                     new Pair<>(String.class, GeneratedText.class),
+                    new Pair<>(Chat.class, String.class),
+                    new Pair<>(Chat.class, GeneratedText.class),
                     new Pair<>(Input.class, Output.class));
 
     /** {@inheritDoc} */
@@ -56,30 +60,43 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
             others.remove("translatorFactory");
             return new DefaultTranslatorFactory().newInstance(input, output, model, others);
         }
+        if (!TYPES.contains(new Pair<Type, Type>(input, output))) {
+            throw new IllegalArgumentException(
+                    "no translator from " + input + " to " + output + "; supported are " + TYPES);
+        }
         TextGenerator generator = TextGenerator.of(model, arguments);
-        if (input == String.class && output == String.class) {
-            return (Translator<I, O>)
-                    new TextGenerationTranslator<String, String>(
-                            generator, Request::of, GeneratedText::text);
+        if (input == Chat.class) {
+            generator.chatTemplate(); // better missed now than at the first message
         }
-        if (input == String.class && output == GeneratedText.class) {
-            return (Translator<I, O>)
-                    new TextGenerationTranslator<String, GeneratedText>(
-                            generator, Request::of, text -> text);
-        }
-        if (input == Input.class && output == Output.class) {
-            return (Translator<I, O>)
-                    new TextGenerationTranslator<Input, Output>(
-                            generator,
-                            request -> servingRequest(generator, request),
-                            TextGenerationTranslatorFactory::servingOutput);
-        }
-        throw new IllegalArgumentException(
-                "no translator from " + input + " to " + output + "; supported are " + TYPES);
+        return new TextGenerationTranslator<>(
+                generator,
+                request -> request(generator, request),
+                text -> (O) output(output, text));
     }
 
-    /** A plain prompt, or JSON with the keys {@code inputs} and {@code parameters}. */
-    private static Request servingRequest(TextGenerator generator, Input input) {
+    private static Request request(TextGenerator generator, Object input)
+            throws TranslateException {
+        if (input instanceof Chat chat) {
+            return generator.request(chat);
+        }
+        return input instanceof Input data
+                ? servingRequest(generator, data)
+                : Request.of((String) input);
+    }
+
+    private static Object output(Class<?> type, GeneratedText text) {
+        if (type == String.class) {
+            return text.text();
+        }
+        return type == Output.class ? servingOutput(text) : text;
+    }
+
+    /**
+     * A plain prompt, or JSON with the keys {@code inputs} or {@code messages}, and {@code
+     * parameters}.
+     */
+    private static Request servingRequest(TextGenerator generator, Input input)
+            throws TranslateException {
         if (input.getData() == null) {
             throw new IllegalArgumentException("the request has no data; send a prompt");
         }
@@ -89,12 +106,17 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
         }
         try {
             JsonRequest json = JsonUtils.GSON.fromJson(data, JsonRequest.class);
-            if (json.inputs == null) {
-                throw new IllegalArgumentException("the request has no key \"inputs\"");
+            if ((json.inputs == null) == (json.messages == null)) {
+                throw new IllegalArgumentException(
+                        "the request needs either the key \"inputs\" or \"messages\"");
             }
+            Request request =
+                    json.messages == null
+                            ? Request.of(json.inputs)
+                            : generator.request(new Chat(json.messages));
             return json.parameters == null
-                    ? Request.of(json.inputs)
-                    : new Request(json.inputs, generator.parameters(json.parameters));
+                    ? request
+                    : request.with(generator.parameters(json.parameters));
         } catch (JsonParseException e) {
             throw new IllegalArgumentException("the request is no valid JSON: " + e.getMessage());
         }
@@ -121,6 +143,7 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
     /** The request of text generation servers. */
     private static final class JsonRequest {
         String inputs;
+        List<Chat.Message> messages;
         Map<String, Object> parameters;
     }
 }

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.engine;
 
+import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.ndarray.NDManager;
@@ -16,7 +17,7 @@ import java.util.Set;
  * Turns prompts into texts: a model, its tokenizer and the parameters that hold where a request
  * names none.
  *
- * <p>Immutable and safe for concurrent use; every text has its own cache and sampler.
+ * <p>Safe for concurrent use; every text has its own cache and sampler.
  */
 final class TextGenerator {
 
@@ -41,29 +42,38 @@ final class TextGenerator {
                     "load_on_devices");
 
     private final CausalLm model;
+    private final Path directory;
     private final HuggingFaceTokenizer tokenizer;
     private final GenerationConfig config;
     private final GenerationParameters defaults;
+    private volatile ChatTemplate chatTemplate;
 
     /**
      * One text to be generated.
      *
      * @param prompt the text to continue
+     * @param complete whether the prompt has its special tokens already
      * @param parameters how; null for the generator's own
      */
-    record Request(String prompt, GenerationParameters parameters) {
+    record Request(String prompt, boolean complete, GenerationParameters parameters) {
 
         static Request of(String prompt) {
-            return new Request(prompt, null);
+            return new Request(prompt, false, null);
+        }
+
+        Request with(GenerationParameters others) {
+            return new Request(prompt, complete, others);
         }
     }
 
     private TextGenerator(
             CausalLm model,
+            Path directory,
             HuggingFaceTokenizer tokenizer,
             GenerationConfig config,
             GenerationParameters defaults) {
         this.model = model;
+        this.directory = directory;
         this.tokenizer = tokenizer;
         this.config = config;
         this.defaults = defaults;
@@ -85,10 +95,31 @@ final class TextGenerator {
                     GenerationParameters.parse(arguments, OTHER_ARGUMENTS, config);
             HuggingFaceTokenizer tokenizer = Tokenizers.open(directory);
             model.getNDManager().attachUncappedInternal(tokenizer.getUid(), tokenizer);
-            return new TextGenerator(lm, tokenizer, config, defaults);
-        } catch (IOException | ai.djl.MalformedModelException e) {
+            return new TextGenerator(lm, directory, tokenizer, config, defaults);
+        } catch (IOException | MalformedModelException e) {
             throw new TranslateException(e.getMessage(), e);
         }
+    }
+
+    /**
+     * Returns the model's chat template, which is read at the first call.
+     *
+     * @throws TranslateException if there is none, or it cannot be read
+     */
+    ChatTemplate chatTemplate() throws TranslateException {
+        try {
+            if (chatTemplate == null) {
+                chatTemplate = ChatTemplate.open(directory);
+            }
+            return chatTemplate;
+        } catch (IOException | MalformedModelException e) {
+            throw new TranslateException(e.getMessage(), e);
+        }
+    }
+
+    /** Makes a prompt of a chat. */
+    Request request(Chat chat) throws TranslateException {
+        return new Request(chatTemplate().render(chat), true, null);
     }
 
     /** Reads parameters of one request over the model's own. */
@@ -106,7 +137,7 @@ final class TextGenerator {
     GeneratedText generate(Request request, NDManager manager, Runnable onClose) {
         GenerationParameters parameters =
                 request.parameters() == null ? defaults : request.parameters();
-        long[] prompt = tokenizer.encode(request.prompt()).getIds();
+        long[] prompt = tokenizer.encode(request.prompt(), !request.complete(), false).getIds();
         return new GeneratedText(
                 new Generation(model, tokenizer, parameters, prompt, manager, onClose));
     }

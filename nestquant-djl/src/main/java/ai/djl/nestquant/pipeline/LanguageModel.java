@@ -5,6 +5,7 @@ import ai.djl.Model;
 import ai.djl.inference.Predictor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.nestquant.engine.Chat;
 import ai.djl.nestquant.engine.GeneratedText;
 import ai.djl.nestquant.engine.NestQuantEngine;
 import ai.djl.nestquant.engine.NestQuantModel;
@@ -18,6 +19,7 @@ import ai.djl.nestquant.model.WeightSummary;
 import ai.djl.repository.zoo.ZooModel;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
+import ai.djl.translate.Translator;
 import ai.djl.util.Progress;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -42,11 +44,13 @@ public final class LanguageModel implements AutoCloseable {
     private static final String HOST_KERNELS = "PyTorch";
 
     private final ZooModel<String, GeneratedText> model;
+    private final Map<String, ?> arguments;
     private final CausalLm block;
     private final WeightSummary weights;
 
-    private LanguageModel(ZooModel<String, GeneratedText> model) {
+    private LanguageModel(ZooModel<String, GeneratedText> model, Map<String, ?> arguments) {
         this.model = model;
+        this.arguments = arguments;
         block = (CausalLm) model.getBlock();
         weights = WeightSummary.of(block);
     }
@@ -132,10 +136,8 @@ public final class LanguageModel implements AutoCloseable {
                             loading,
                             new TextGenerationTranslatorFactory()
                                     .newInstance(
-                                            String.class,
-                                            GeneratedText.class,
-                                            loading,
-                                            arguments)));
+                                            String.class, GeneratedText.class, loading, arguments)),
+                    arguments);
         } catch (TranslateException e) {
             loading.close();
             throw new IOException(e.getMessage(), e);
@@ -210,8 +212,30 @@ public final class LanguageModel implements AutoCloseable {
      */
     public GenerationReport generate(String prompt, Consumer<String> onPiece)
             throws TranslateException {
-        try (Predictor<String, GeneratedText> predictor = model.newPredictor();
-                GeneratedText text = predictor.streamingPredict(prompt).getIterativeOutput()) {
+        return generate(model.newPredictor(), prompt, onPiece);
+    }
+
+    /**
+     * Answers a chat with the arguments that the model was opened with.
+     *
+     * @param chat the messages so far
+     * @param onPiece takes each piece of text, whole characters, as soon as it is certain
+     * @return the answer and its figures
+     * @throws TranslateException if the model has no chat template or it refuses the messages
+     */
+    public GenerationReport generate(Chat chat, Consumer<String> onPiece)
+            throws TranslateException {
+        Translator<Chat, GeneratedText> translator =
+                new TextGenerationTranslatorFactory()
+                        .newInstance(Chat.class, GeneratedText.class, model, arguments);
+        return generate(model.newPredictor(translator), chat, onPiece);
+    }
+
+    private <I> GenerationReport generate(
+            Predictor<I, GeneratedText> opened, I input, Consumer<String> onPiece)
+            throws TranslateException {
+        try (Predictor<I, GeneratedText> predictor = opened;
+                GeneratedText text = predictor.streamingPredict(input).getIterativeOutput()) {
             while (text.hasNext()) {
                 onPiece.accept(text.next());
             }

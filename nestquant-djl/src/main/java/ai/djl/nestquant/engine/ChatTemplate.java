@@ -1,0 +1,187 @@
+package ai.djl.nestquant.engine;
+
+import ai.djl.nestquant.checkpoint.CheckpointException;
+import ai.djl.nestquant.checkpoint.TokenizerConfig;
+import com.hubspot.jinjava.Jinjava;
+import com.hubspot.jinjava.JinjavaConfig;
+import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.interpret.RenderResult;
+import com.hubspot.jinjava.interpret.TemplateError;
+import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.format.DateTimeFormatter;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * The Jinja template by which a model's publisher makes a prompt of messages, with the variables
+ * and functions that {@code transformers} gives it. Tools are not supported.
+ *
+ * <p>Immutable and safe for concurrent use.
+ */
+final class ChatTemplate {
+
+    /**
+     * What Jinjava does not parse, or takes for more than it is (its lstrip_blocks strips in the
+     * middle of lines too), and the same in other words.
+     */
+    private static final Map<String, String> REWORDED =
+            Map.of(
+                    "(?m)^[ \\t]+(?=\\{[%#])", "",
+                    "\\[::-1\\]", "|reverse",
+                    "=(\\w+\\|length [-+] \\d+)(?=[,)])", "=($1)");
+
+    private static final Jinjava JINJAVA = jinjava();
+
+    private final TokenizerConfig config;
+    private final String template;
+
+    private ChatTemplate(TokenizerConfig config) {
+        this.config = config;
+        String text = config.chatTemplate();
+        for (Map.Entry<String, String> phrase : REWORDED.entrySet()) {
+            text = text.replaceAll(phrase.getKey(), phrase.getValue());
+        }
+        template = text;
+    }
+
+    /**
+     * Reads the template of a model directory.
+     *
+     * @param directory the directory
+     * @return the template
+     * @throws IOException if a file cannot be read
+     * @throws CheckpointException if there is none or a file is not valid
+     */
+    static ChatTemplate open(Path directory) throws IOException, CheckpointException {
+        TokenizerConfig config = TokenizerConfig.load(directory);
+        if (config.chatTemplate() == null) {
+            throw new CheckpointException(
+                    config.source()
+                            + " has no key 'chat_template', and there is no chat_template.jinja:"
+                            + " this model's publisher says nothing about chats; give a prompt as a"
+                            + " String, or use an instruction-tuned model");
+        }
+        return new ChatTemplate(config);
+    }
+
+    private static Jinjava jinjava() {
+        JinjavaConfig settings =
+                JinjavaConfig.newBuilder()
+                        .withTrimBlocks(true)
+                        .withNestedInterpretationEnabled(false) // messages are no templates
+                        .withElResolver(new PythonStrings())
+                        .withLegacyOverrides(
+                                LegacyOverrides.newBuilder()
+                                        .withUseTrimmingForNotesAndExpressions(true)
+                                        .build())
+                        .build();
+        Jinjava jinjava = new Jinjava(settings);
+        for (String function : List.of("raise_exception", "strftime_now")) {
+            jinjava.getGlobalContext()
+                    .registerFunction(
+                            new ELFunctionDefinition(
+                                    "",
+                                    function,
+                                    ChatTemplate.class,
+                                    function.equals("strftime_now") ? "today" : "refuse",
+                                    String.class));
+        }
+        return jinjava;
+    }
+
+    /**
+     * Makes the prompt after which the model answers; it has its special tokens already.
+     *
+     * @param chat at least one message
+     * @return the prompt
+     * @throws IllegalArgumentException if the template refuses the messages or uses what this
+     *     library does not understand
+     */
+    String render(Chat chat) {
+        if (chat.messages().isEmpty()) {
+            throw new IllegalArgumentException("the chat has no messages; add one of the user");
+        }
+        Map<String, Object> variables = new HashMap<>(config.specialTokens());
+        variables.put(
+                "messages",
+                chat.messages().stream()
+                        .map(m -> Map.of("role", m.role(), "content", m.content()))
+                        .toList());
+        variables.put("add_generation_prompt", true);
+        variables.put("strftime_now", true); // so that it "is defined"; calls find the function
+        RenderResult result = JINJAVA.renderForResult(template, variables);
+        for (TemplateError error : result.getErrors()) {
+            Throwable cause = error.getException();
+            while (cause != null && !(cause instanceof Refusal)) {
+                cause = cause.getCause();
+            }
+            throw new IllegalArgumentException(
+                    config.source()
+                            + (cause == null
+                                    ? ": the chat template cannot be used: " + error.getMessage()
+                                    : ": the chat template refuses these messages: "
+                                            + cause.getMessage()));
+        }
+        return result.getOutput();
+    }
+
+    /** What a template says against the messages. */
+    private static final class Refusal extends RuntimeException {
+
+        private static final long serialVersionUID = 1L;
+
+        Refusal(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * {@code raise_exception} of templates.
+     *
+     * @param message what is wrong with the messages
+     * @return nothing
+     */
+    public static String refuse(String message) {
+        throw new Refusal(message);
+    }
+
+    /**
+     * {@code strftime_now} of templates, which ask for the date only.
+     *
+     * @param format as for C's strftime: %d, %b, %B, %m, %Y, %y and other text
+     * @return today's date
+     */
+    public static String today(String format) {
+        LocalDate today = LocalDate.now();
+        StringBuilder date = new StringBuilder();
+        for (int i = 0; i < format.length(); i++) {
+            char c = format.charAt(i);
+            if (c != '%' || i + 1 == format.length()) {
+                date.append(c);
+                continue;
+            }
+            char field = format.charAt(++i);
+            String pattern =
+                    switch (field) {
+                        case 'd' -> "dd";
+                        case 'b' -> "MMM";
+                        case 'B' -> "MMMM";
+                        case 'm' -> "MM";
+                        case 'Y' -> "yyyy";
+                        case 'y' -> "yy";
+                        case 'A' -> "EEEE";
+                        case 'a' -> "EEE";
+                        default ->
+                                throw new IllegalArgumentException(
+                                        "date field %" + field + " is not supported");
+                    };
+            date.append(DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(today));
+        }
+        return date.toString();
+    }
+}
