@@ -126,6 +126,13 @@ struct Level {
         float* scratch,
         EncodedRow& row);
 
+    /**
+     * Multiplies rows of 2^exponent entries, x [rows][2^exponent], by signs and by the Sylvester
+     * matrix, each as rotation.Rotation does. Returns the largest squared norm of 8 neighbours
+     * afterwards, NaN or infinite if an entry is.
+     */
+    float (*rotateRows)(int exponent, const float* signs, float* x, int rows);
+
     /** Runs tokens through a decoder layer; false if an entry that is to be coded is no number. */
     bool (*runLayer)(Pool& pool, const Layer& layer, const Pass& pass);
 };

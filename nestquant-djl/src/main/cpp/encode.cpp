@@ -352,16 +352,21 @@ struct Bounds {
 
     /** With a larger 1/β the nearest points do not fit for sure. */
     F largestInverse;
+
+    /** With no larger 1/β they do for sure, unless an entry is too large. */
+    F sureInverse;
 };
 
 /**
- * Returns what is known of blocks x[8]. Their nearest points can only be leaders if y/2 is within 1,
- * E8's covering radius, of x/β, Σ|y| <= 4q for q·D8* or Σ|y| - 2·min|y| <= 4q for q·E8, and
- * |y_i| <= q or |y_i| + |y_j| <= 2q.
+ * Returns what is known of blocks x[8]. Their nearest points can only be leaders if Σ|y| <= 4q for
+ * q·D8* or Σ|y| - 2·min|y| <= 4q for q·E8, and |y_i| <= q or |y_i| + |y_j| <= 2q; for sure they are
+ * if Σ|y| < 4q and |y_i| < q. In E8's Voronoi cell, where y/2 - x/β lies, vectors have norms of at
+ * most 1 and Σ|δ| of at most 8/3.
  */
 NQ_INLINE Bounds boundsOf(const LatticeCode& code, const F* x) {
     constexpr float SLACK = 1.0001f;
     constexpr float ROOT_2 = 1.41421356f;
+    constexpr float LONGEST = 16.0f / 3;
     float q = static_cast<float>(code.ratio);
     F norm = {};
     F sum = {};
@@ -376,9 +381,10 @@ NQ_INLINE Bounds boundsOf(const LatticeCode& code, const F* x) {
         max = maximum(max, size);
         min = minimum(min, size);
     }
-    F ofSum = SLACK * (2 * q + 2 * ROOT_2) / (code.dual ? sum : sum - 2 * min);
+    F ofSum = SLACK * (2 * q + LONGEST / 2) / (code.dual ? sum : sum - 2 * min);
     F ofLargest = SLACK * (q + (code.dual ? 2 : ROOT_2)) / (code.dual ? 2 * max : max + second);
-    return {norm, max, minimum(ofSum, ofLargest)};
+    F sure = (2 * q - LONGEST / 2) / (SLACK * sum);
+    return {norm, max, minimum(ofSum, ofLargest), sure};
 }
 
 /** A step of the ladder at a row scale; the arithmetic is that of BlockEncoder.setRowScale. */
@@ -387,6 +393,9 @@ struct Step {
     float inverse;
     float reach;
     float largest;
+
+    /** If no entry of x/β is larger, |y_i| is below q and of at most `largest`. */
+    float sureEntry;
 };
 
 /** Encodes W blocks at a time at one row scale; the twin of BlockEncoder. */
@@ -421,7 +430,10 @@ struct Encoder {
             steps[j].beta = static_cast<float>(scaled);
             steps[j].inverse = static_cast<float>(1 / scaled);
             steps[j].reach = static_cast<float>(scaled * scaled * longest * longest);
-            steps[j].largest = static_cast<float>(127 / code.steps[j]);
+            int largest = 127 / code.steps[j];
+            steps[j].largest = static_cast<float>(largest);
+            int below = largest < ratio - 1 ? largest : ratio - 1;
+            steps[j].sureEntry = 0.4999f * static_cast<float>(below - 2);
         }
     }
 
@@ -448,6 +460,13 @@ struct Encoder {
         return (inside | clamped) & (bounds.norm <= steps[j].reach);
     }
 
+    /** Says which blocks' nearest points fit a step for sure. */
+    NQ_INLINE I sureToFit(int j, const Bounds& bounds) const {
+        F inverse = splat(steps[j].inverse);
+        I small = bounds.largestEntry * inverse <= steps[j].sureEntry;
+        return (inverse <= bounds.sureInverse) & small;
+    }
+
     /** Returns the least errors of nearest points that fit, for ranking scales; BEST_FIT. */
     NQ_INLINE F leastError(const F* x, const Bounds& bounds, bool& overloads) const {
         F least = splat(INFINITE);
@@ -463,12 +482,13 @@ struct Encoder {
             }
             F error = errorWith(j, nearest);
             open &= error < least;
-            if (any(open)) {
+            I sure = sureToFit(j, bounds);
+            if (any(open & ~sure)) {
                 F y[8];
                 nearest.point(y);
-                I good = fits(j, y, open);
-                least = good ? error : least;
+                open &= sure | fits(j, y, open);
             }
+            least = open ? error : least;
         }
         I overloaded = least == INFINITE;
         if (__builtin_expect(any(overloaded), 0)) {
@@ -542,7 +562,7 @@ struct Row {
     double norm;
 
     /** The row as structure of arrays, [groups][LANES][W]: entries 0 to 7, then their Bounds. */
-    static constexpr int LANES = 8 + 3;
+    static constexpr int LANES = 8 + 4;
     float* lanes;
 
     /** Squared errors of the blocks as they are grouped [groups][W]. */
@@ -582,7 +602,8 @@ struct Row {
         return {
             NQ_LEVEL::load(from + 8 * W),
             NQ_LEVEL::load(from + 9 * W),
-            NQ_LEVEL::load(from + 10 * W)};
+            NQ_LEVEL::load(from + 10 * W),
+            NQ_LEVEL::load(from + 11 * W)};
     }
 
     /** Returns the sum of all blocks' errors, in their own order. */
@@ -639,6 +660,7 @@ bool arrange(const LatticeCode& code, Row& row) {
         store(row.unordered(g, 8), bounds.norm);
         store(row.unordered(g, 9), bounds.largestEntry);
         store(row.unordered(g, 10), bounds.largestInverse);
+        store(row.unordered(g, 11), bounds.sureInverse);
         for (int l = 0; l < count; l++) {
             row.norm += static_cast<double>(row.unordered(g, 8)[l]);
         }

@@ -157,7 +157,7 @@ void packRow(const PackedRows& to, int row, const EncodedRow& from) {
 }
 
 std::int64_t encodeScratch(int columns) {
-    return std::int64_t{columns / 8 + 15} / 16 * 16 * (2 * 11 + 3);
+    return std::int64_t{columns / 8 + 15} / 16 * 16 * (2 * 12 + 3);
 }
 
 std::int64_t encodeBytes(int columns) {

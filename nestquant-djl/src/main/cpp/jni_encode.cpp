@@ -71,3 +71,18 @@ NQ_JNI(jint, NativeKernels_encodeIntegers)
     env->ReleasePrimitiveArrayCritical(x, entries, JNI_ABORT);
     return bad;
 }
+
+/**
+ * Rotates rows of 2^exponent entries, x [rows][2^exponent], on the calling thread. Returns the
+ * largest squared norm of 8 neighbours, NaN or infinite if an entry is.
+ */
+NQ_JNI(jfloat, NativeKernels_rotateRows)
+(JNIEnv* env, jclass, jlong handle, jint exponent, jfloatArray signs, jfloatArray x, jint rows) {
+    float* entries = static_cast<float*>(env->GetPrimitiveArrayCritical(x, nullptr));
+    void* factors = env->GetPrimitiveArrayCritical(signs, nullptr);
+    float largest = context(handle).level->rotateRows(
+        exponent, static_cast<const float*>(factors), entries, rows);
+    env->ReleasePrimitiveArrayCritical(signs, factors, JNI_ABORT);
+    env->ReleasePrimitiveArrayCritical(x, entries, 0);
+    return largest;
+}

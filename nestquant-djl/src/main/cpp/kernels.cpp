@@ -9,7 +9,8 @@
 namespace nq {
 namespace NQ_LEVEL {
 
-const Level level = {NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow, runLayer};
+const Level level = {
+    NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow, rotateRows, runLayer};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq

@@ -22,6 +22,13 @@ struct Rotation {
     const float* factor;
 };
 
+#ifdef NQ_LEVEL
+namespace NQ_LEVEL {
+/** Rotates rows, see Level. */
+float rotateRows(int exponent, const float* signs, float* x, int rows);
+}  // namespace NQ_LEVEL
+#endif
+
 /** y = Wx + b. */
 struct Linear {
     Matrix w;

@@ -172,8 +172,8 @@ public final class Int8Matrix {
         for (int g = 0; g < groups(); g++) {
             int word = 0;
             for (int i = 0; i < GROUP; i++) {
-                long q = Math.round(entries[offset + GROUP * g + i] * factor);
-                word |= ((int) q & 0xFF) << Byte.SIZE * i;
+                int q = (int) Math.floor(entries[offset + GROUP * g + i] * factor + 0.5);
+                word |= (q & 0xFF) << Byte.SIZE * i;
             }
             words.put(wordIndex(row, g), word);
         }

@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.List;
@@ -154,6 +155,29 @@ public interface Kernels {
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
     void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel);
+
+    /**
+     * Rotates rows on the calling thread, bit for bit as {@link Rotation#applyRows}.
+     *
+     * @param rotation R
+     * @param x float [rows][padded length]; each row x becomes R·x
+     * @param rows their number
+     * @return the largest norm of 8 neighbouring entries afterwards; NaN or infinite if an entry is
+     *     NaN or infinite, or its square too large for a float
+     * @throws IndexOutOfBoundsException if the rows do not lie inside x
+     */
+    default float rotateRows(Rotation rotation, float[] x, int rows) {
+        rotation.applyRows(x, 0, rows);
+        float largest = 0;
+        for (int block = 0; block < rows * rotation.paddedLength(); block += PackedMatrix.BLOCK) {
+            float norm = 0;
+            for (int i = block; i < block + PackedMatrix.BLOCK; i++) {
+                norm += x[i] * x[i];
+            }
+            largest = Math.max(largest, norm); // a NaN stays
+        }
+        return (float) Math.sqrt(largest);
+    }
 
     /**
      * Encodes rows of a matrix on the calling thread, each at its best scale, leaving others as

@@ -6,6 +6,7 @@ import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.rotation.Rotation;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
@@ -258,6 +259,21 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public float rotateRows(Rotation rotation, float[] x, int rows) {
+        boolean sylvester = rotation.paddedLength() == 1 << rotation.exponent();
+        if (!sylvester || rows < 0 || (long) rows * rotation.paddedLength() > x.length) {
+            return Kernels.super.rotateRows(rotation, x, rows);
+        }
+        try {
+            float[] signs = rotation.signs();
+            float largest = rotateRows(context.handle(), rotation.exponent(), signs, x, rows);
+            return (float) Math.sqrt(largest);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    @Override
     public void encodeRows(
             PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
         Checks.encode(w, from, to, x, offset);
@@ -416,6 +432,9 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             float[] x,
             byte[] integers,
             float[] scales);
+
+    private static native float rotateRows(
+            long context, int exponent, float[] signs, float[] x, int rows);
 
     private static native long sumOfParts(long context, int parts);
 

@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.EnumMap;
@@ -213,6 +214,16 @@ public final class StageClock implements AutoCloseable {
         @Override
         public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
             timed(Stage.DECODING, () -> plain.decodeRows(w, from, to, panel));
+        }
+
+        @Override
+        public float rotateRows(Rotation rotation, float[] x, int rows) {
+            enter(Stage.ROTATION);
+            try {
+                return plain.rotateRows(rotation, x, rows);
+            } finally {
+                leave(Stage.ROTATION);
+            }
         }
 
         @Override

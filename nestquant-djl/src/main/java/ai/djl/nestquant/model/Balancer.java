@@ -7,6 +7,7 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.util.Pair;
+import java.nio.FloatBuffer;
 
 /**
  * Balances the channels of the inputs of float {@link ai.djl.nn.core.Linear} blocks in place, so
@@ -20,7 +21,8 @@ import ai.djl.util.Pair;
  */
 final class Balancer {
 
-    private static final int[] OVER_ROWS = {0};
+    /** Columns of a weight that a thread sums up at once. */
+    private static final int COLUMNS = 512;
 
     private final ModelConfig config;
     private final InputStatistics statistics;
@@ -113,16 +115,43 @@ final class Balancer {
     private static double[] checkedSquaredNorms(String name, Block... readers) {
         double[] sums = null;
         for (Block reader : readers) {
-            try (NDArray norms = weight(reader).norm(OVER_ROWS, false)) {
-                float[] columns = norms.toFloatArray();
-                sums = sums == null ? new double[columns.length] : sums;
-                for (int j = 0; j < columns.length; j++) {
-                    sums[j] += (double) columns[j] * columns[j];
-                }
+            float[] norms = columnNorms(weight(reader));
+            sums = sums == null ? new double[norms.length] : sums;
+            for (int j = 0; j < norms.length; j++) {
+                sums[j] += (double) norms[j] * norms[j];
             }
         }
         checkFinite(sums, "a weight that reads the input of " + name);
         return sums;
+    }
+
+    /** The norms of a weight's columns, each summed up in float from the first row to the last. */
+    private static float[] columnNorms(NDArray weight) {
+        int rows = Math.toIntExact(weight.getShape().get(0));
+        int columns = Math.toIntExact(weight.getShape().get(1));
+        FloatBuffer entries = weight.toByteBuffer(true).asFloatBuffer();
+        float[] norms = new float[columns];
+        Parallel.forEach(
+                (columns + COLUMNS - 1) / COLUMNS,
+                part -> {
+                    int first = part * COLUMNS;
+                    float[] row = new float[Math.min(COLUMNS, columns - first)];
+                    float[] sums = new float[row.length];
+                    for (int i = 0; i < rows; i++) {
+                        entries.get(i * columns + first, row);
+                        addSquares(row, sums);
+                    }
+                    for (int j = 0; j < row.length; j++) {
+                        norms[first + j] = (float) Math.sqrt(sums[j]);
+                    }
+                });
+        return norms;
+    }
+
+    private static void addSquares(float[] row, float[] sums) {
+        for (int j = 0; j < row.length; j++) {
+            sums[j] = Math.fma(row[j], row[j], sums[j]);
+        }
     }
 
     private static void checkFinite(double[] channels, String what) {

@@ -55,7 +55,7 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
      *
      * @param first the first row's number
      * @param rotated {@code [rows][columns]}
-     * @param stats receives how far the decoded rows are off
+     * @param stats receives how far the decoded rows are off; null where nobody asks
      */
     void encode(int first, float[] rotated, DistortionStats stats);
 }

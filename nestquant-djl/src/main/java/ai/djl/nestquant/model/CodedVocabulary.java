@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
@@ -99,8 +98,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
             CodedVocabulary coded = allocation.get();
             rows.forEachTile(
                     (rotated, tile) ->
-                            coded.codes.encode(
-                                    tile * PackedMatrix.TILE_ROWS, rotated, new DistortionStats()));
+                            coded.codes.encode(tile * PackedMatrix.TILE_ROWS, rotated, null));
             return coded;
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(

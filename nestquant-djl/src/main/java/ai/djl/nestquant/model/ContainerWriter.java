@@ -15,6 +15,7 @@ import ai.djl.nestquant.codec.Ladder;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -22,6 +23,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.stream.IntStream;
 
 /**
@@ -54,7 +57,6 @@ public final class ContainerWriter {
     private final QuantizationConfig quantization;
     private final ContainerBuilder builder;
     private final NDManager manager;
-    private long weights;
 
     private ContainerWriter(
             LayerReader reader,
@@ -185,17 +187,20 @@ public final class ContainerWriter {
 
     private void write(long[] ids, Progress progress) throws IOException, MalformedModelException {
         int parts = config.layers() + 2;
-        try (LayerCoder coder = new LayerCoder(reader, quantization, ids, manager)) {
+        try (LayerCoder coder = new LayerCoder(reader, quantization, ids, manager);
+                PartQueue queue = new PartQueue(builder, parts, progress)) {
             for (int part = 0; part < parts; part++) {
-                try (NDManager scope = manager.newSubManager()) {
-                    if (!builder.has(part)) {
-                        put(part, coder, scope);
-                    } else if (part > 0 && part <= config.layers()) {
+                if (!builder.has(part)) {
+                    queue.put(code(part, coder));
+                } else {
+                    queue.await();
+                    if (part > 0 && part <= config.layers()) {
                         pass(part, coder);
                     }
+                    progress.at(part + 1, parts, queue.weights());
                 }
-                progress.at(part + 1, parts, weights);
             }
+            queue.await();
         }
     }
 
@@ -207,30 +212,119 @@ public final class ContainerWriter {
         }
     }
 
-    private void put(int part, LayerCoder coder, NDManager scope)
-            throws IOException, MalformedModelException {
-        Part tensors = new Part();
-        if (part == 0) {
-            tensors.add(LayerReader.EMBEDDING, coder.embedding(scope));
-        } else if (part <= config.layers()) {
-            tensors.add(LayerReader.layerName(part - 1), coder.layer(part - 1, scope));
-        } else {
-            LayerCoder.Output output = coder.output(scope);
-            tensors.add(LayerReader.NORM, output.norm());
-            if (output.head() != null) {
-                tensors.add(LayerReader.HEAD, output.head());
+    private Part code(int part, LayerCoder coder) throws MalformedModelException {
+        Part tensors = new Part(part, manager.newSubManager());
+        try {
+            if (part == 0) {
+                tensors.add(LayerReader.EMBEDDING, coder.embedding(tensors.scope));
+            } else if (part <= config.layers()) {
+                String name = LayerReader.layerName(part - 1);
+                tensors.add(name, coder.layer(part - 1, tensors.scope));
+            } else {
+                LayerCoder.Output output = coder.output(tensors.scope);
+                tensors.add(LayerReader.NORM, output.norm());
+                if (output.head() != null) {
+                    tensors.add(LayerReader.HEAD, output.head());
+                }
+            }
+            return tensors;
+        } catch (MalformedModelException | RuntimeException e) {
+            tensors.scope.close();
+            throw e;
+        }
+    }
+
+    /** Writes each part while the next one is being coded; holds the codes of both. */
+    private static final class PartQueue implements AutoCloseable {
+
+        private final ContainerBuilder builder;
+        private final int parts;
+        private final Progress progress;
+        private Part part;
+        private CompletableFuture<Void> writing;
+        private long weights;
+
+        PartQueue(ContainerBuilder builder, int parts, Progress progress) {
+            this.builder = builder;
+            this.parts = parts;
+            this.progress = progress;
+        }
+
+        /** Returns the weights of all parts that have been written. */
+        long weights() {
+            return weights;
+        }
+
+        /** Begins to write a part, after the one before it; frees it when it is written. */
+        void put(Part next) throws IOException {
+            try {
+                await();
+            } catch (IOException | RuntimeException e) {
+                next.scope.close();
+                throw e;
+            }
+            part = next;
+            // a thread of its own: the common pool's have layers to code
+            writing =
+                    CompletableFuture.runAsync(
+                            () -> write(next),
+                            task -> new Thread(task, "nestquant-part-writer").start());
+        }
+
+        private void write(Part next) {
+            try {
+                builder.put(next.index, next.writer, next.layers);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
         }
-        builder.put(part, tensors.writer, tensors.layers);
-        weights += tensors.weights;
+
+        /** Waits until what was put last is on the disk. */
+        void await() throws IOException {
+            if (part == null) {
+                return;
+            }
+            try {
+                writing.join();
+                weights += part.weights;
+                progress.at(part.index + 1, parts, weights);
+            } catch (CompletionException e) {
+                if (e.getCause() instanceof UncheckedIOException failure) {
+                    throw failure.getCause();
+                }
+                throw e;
+            } finally {
+                part.scope.close();
+                part = null;
+            }
+        }
+
+        /** Frees what was put last when nobody writes it any more. */
+        @Override
+        public void close() {
+            if (part != null) {
+                writing.handle((done, failure) -> null).join();
+                part.scope.close();
+            }
+        }
     }
 
     /** The tensors of a part and what became of its weights. */
     private static final class Part {
 
+        final int index;
+
+        /** Owns the tensors. */
+        final NDManager scope;
+
         final TensorFileWriter writer = new TensorFileWriter();
         final List<ContainerManifest.Layer> layers = new ArrayList<>();
         long weights;
+
+        Part(int index, NDManager scope) {
+            this.index = index;
+            this.scope = scope;
+        }
 
         void add(String name, Block block) {
             if (block instanceof NestQuantLinear linear) {

@@ -67,6 +67,9 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
         byte[] decoded = new byte[columns];
         for (int i = 0; i < rotated.length / columns; i++) {
             matrix.encodeRow(first + i, rotated, i * columns);
+            if (stats == null) {
+                continue;
+            }
             matrix.decodeRow(first + i, decoded);
             double error = 0;
             double norm = 0;

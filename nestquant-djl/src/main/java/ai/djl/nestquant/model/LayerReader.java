@@ -22,6 +22,9 @@ class LayerReader {
     static final String NORM = "model.norm";
     static final String HEAD = "lm_head";
 
+    /** Floats that a thread reads at once. */
+    private static final int READ_FLOATS = 1 << 19;
+
     final ModelConfig config;
     final Checkpoint checkpoint;
 
@@ -58,14 +61,17 @@ class LayerReader {
         return new RotatedRows(
                 config.vocabularySize(),
                 rotation,
-                (first, out) -> {
-                    try {
-                        checkpoint.readFloats(
-                                tensor, (long) first * config.hiddenSize(), FloatBuffer.wrap(out));
-                    } catch (MalformedModelException e) {
-                        throw new IllegalArgumentException(e.getMessage(), e);
-                    }
-                });
+                (first, out) ->
+                        read(tensor, (long) first * config.hiddenSize(), FloatBuffer.wrap(out)));
+    }
+
+    /** Reads floats on one of several threads. */
+    private void read(String tensor, long from, FloatBuffer out) {
+        try {
+            checkpoint.readFloats(tensor, from, out);
+        } catch (MalformedModelException e) {
+            throw new IllegalArgumentException(e.getMessage(), e);
+        }
     }
 
     /** Reads embedding rows of tokens, {@code [1][tokens][hidden]}. */
@@ -158,7 +164,15 @@ class LayerReader {
     NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
         checkpoint.require(name, shape);
         NDArray array = manager.create(new Shape(shape), DataType.FLOAT32);
-        checkpoint.readFloats(name, 0, array.toByteBuffer(true).asFloatBuffer());
+        FloatBuffer out = array.toByteBuffer(true).asFloatBuffer();
+        int floats = out.remaining();
+        Parallel.forEach(
+                (floats + READ_FLOATS - 1) / READ_FLOATS,
+                part -> {
+                    int from = part * READ_FLOATS;
+                    int length = Math.min(READ_FLOATS, floats - from);
+                    read(name, from, out.slice(from, length));
+                });
         return array;
     }
 }

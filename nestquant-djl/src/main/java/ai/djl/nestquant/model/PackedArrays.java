@@ -97,7 +97,8 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     @Override
     public void encode(int first, float[] rotated, DistortionStats stats) {
         int end = first + rotated.length / matrix.columns();
-        Kernels.best().encodeRows(matrix, first, end, rotated, 0, stats);
+        DistortionStats receiver = stats == null ? new DistortionStats() : stats;
+        Kernels.best().encodeRows(matrix, first, end, rotated, 0, receiver);
     }
 
     /** Returns the bytes that are really allocated, the tensor scale included. */

@@ -3,6 +3,7 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.FloatBuffer;
 import java.util.function.ObjIntConsumer;
@@ -25,6 +26,9 @@ final class RotatedRows {
          */
         void read(int firstRow, float[] out);
     }
+
+    /** Entries of blocks with a smaller norm are within what encoders take. */
+    private static final float SURELY_CODED = 1e15f;
 
     private final Source source;
     private final int rows;
@@ -93,30 +97,69 @@ final class RotatedRows {
      * @throws IllegalArgumentException if an entry is NaN or infinite, naming its position
      */
     void forEachTile(ObjIntConsumer<float[]> consumer) {
-        Parallel.forEach(tiles(), tile -> consumer.accept(rotated(tile), tile));
+        Parallel.forEach(tiles(), tile -> consumer.accept(rotated(tile).rows, tile));
     }
 
-    private float[] rotated(int tile) {
+    /**
+     * Some rotated rows.
+     *
+     * @param rows {@code [up to 16][paddedColumns]}
+     * @param largestBlockNorm the largest norm of 8 neighbouring entries
+     */
+    private record Tile(float[] rows, float largestBlockNorm) {}
+
+    private Tile rotated(int tile) {
         int first = tile * PackedMatrix.TILE_ROWS;
         int count = Math.min(PackedMatrix.TILE_ROWS, rows - first);
+        float[] tileRows = read(first, count);
+        float largest = Kernels.best().rotateRows(rotation, tileRows, count);
+        if (!Float.isFinite(largest)) {
+            checkFinite(first, read(first, count));
+        }
+        return new Tile(tileRows, largest);
+    }
+
+    /** Reads rows and pads them, {@code [count][paddedColumns]}. */
+    private float[] read(int first, int count) {
         float[] tileRows = new float[count * columns];
         source.read(first, tileRows);
-        // afterwards the whole row would be NaN
+        if (columns == paddedColumns()) {
+            return tileRows;
+        }
+        float[] padded = new float[count * paddedColumns()];
+        for (int row = 0; row < count; row++) {
+            System.arraycopy(tileRows, row * columns, padded, row * paddedColumns(), columns);
+        }
+        return padded;
+    }
+
+    private void checkFinite(int first, float[] tileRows) {
         for (int i = 0; i < tileRows.length; i++) {
             if (!Float.isFinite(tileRows[i])) {
                 throw new IllegalArgumentException(
                         String.format(
                                 "column %d of row %d is %s",
-                                i % columns, first + i / columns, tileRows[i]));
+                                i % paddedColumns(), first + i / paddedColumns(), tileRows[i]));
             }
         }
-        return rotation.padAndApply(tileRows, count);
     }
 
-    /** Returns the largest norm of 8 neighbouring entries of all rotated rows. */
+    /**
+     * Returns the largest norm of 8 neighbouring entries of all rotated rows.
+     *
+     * @throws IllegalArgumentException if an entry is NaN or infinite, or too large to be coded
+     */
     float largestBlockNorm() {
         float[] norms = new float[tiles()];
-        forEachTile((tileRows, tile) -> norms[tile] = largestBlockNorm(tileRows, paddedColumns()));
+        Parallel.forEach(
+                tiles(),
+                index -> {
+                    Tile tile = rotated(index);
+                    norms[index] = tile.largestBlockNorm;
+                    if (!(norms[index] < SURELY_CODED)) {
+                        checkCoded(tile.rows);
+                    }
+                });
         float largest = 0;
         for (float norm : norms) {
             largest = Math.max(largest, norm);
@@ -124,11 +167,9 @@ final class RotatedRows {
         return largest;
     }
 
-    private static float largestBlockNorm(float[] rows, int columns) {
-        float largest = 0;
-        for (int start = 0; start < rows.length; start += columns) {
-            largest = Math.max(largest, PackedMatrixEncoder.largestBlockNorm(rows, start, columns));
+    private void checkCoded(float[] tileRows) {
+        for (int start = 0; start < tileRows.length; start += paddedColumns()) {
+            PackedMatrixEncoder.largestBlockNorm(tileRows, start, paddedColumns());
         }
-        return largest;
     }
 }

@@ -6,10 +6,13 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.rotation.Rotation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -48,6 +51,41 @@ public abstract class EncodingContract {
         Assert.assertEquals(stats.toString(), expectedStats.toString());
         Assert.assertEquals(stats.relativeError(), expectedStats.relativeError());
         Assert.assertEquals(stats.rows(), rows);
+    }
+
+    /** Sylvester matrices of all sizes, other factors, padding and none at all. */
+    @DataProvider
+    public Object[][] rotations() {
+        return IntStream.of(8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 24, 49, 88, 576)
+                .mapToObj(length -> Rotation.of(length, SEED))
+                .flatMap(rotation -> Stream.of(rotation, Rotation.none(rotation.length())))
+                .map(rotation -> new Object[] {rotation})
+                .toArray(Object[][]::new);
+    }
+
+    @Test(dataProvider = "rotations")
+    public void rotatedRowsAreThoseOfTheSpecification(Rotation rotation) {
+        int rows = 3;
+        int columns = rotation.paddedLength();
+        float[] x = rows(rows, columns, new Random(SEED));
+        float[] expected = x.clone();
+        rotation.applyRows(expected, 0, rows);
+        float largest = 0;
+        for (int row = 0; row < rows; row++) {
+            float ofRow = RowEncoder.largestBlockNorm(expected, row * columns, columns);
+            largest = Math.max(largest, ofRow);
+        }
+        Assert.assertEquals(kernels(1).rotateRows(rotation, x, rows), largest);
+        Assert.assertEquals(x, expected);
+        for (float bad : new float[] {Float.NaN, Float.NEGATIVE_INFINITY}) {
+            float[] spoiled = rows(rows, columns, new Random(SEED));
+            spoiled[columns] = bad;
+            float found = kernels(1).rotateRows(rotation, spoiled, rows);
+            Assert.assertFalse(Float.isFinite(found), bad + " is seen as " + found);
+        }
+        Assert.assertThrows(
+                IndexOutOfBoundsException.class,
+                () -> kernels(1).rotateRows(rotation, new float[rows * columns - 1], rows));
     }
 
     @Test
