@@ -106,6 +106,10 @@ NQ_JNI(jlong, NativeLayer_make)
                          nq::rowScalePowers,
                          f[1 + l]};
         linears[l]->bias = address<float>(env, buffers, at + 3);
+        const nq::Matrix& w = linears[l]->w;
+        std::int64_t tiles = w.tiles();
+        nq::gather(w.words, tiles * w.intsPerRow() * 16 * 4);
+        nq::gather(w.betas, tiles * w.blocks() * 4);
     }
     nq::Rotation* all[] = {&layer.hiddenRotation, &layer.mixedRotation, &layer.innerRotation,
                            &layer.headRotation};

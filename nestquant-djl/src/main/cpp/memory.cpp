@@ -83,4 +83,16 @@ void clear(Context& context, char* memory, std::int64_t bytes) {
         [](void* shared, int part) { static_cast<ClearJob*>(shared)->run(part); }, &job);
 }
 
+void gather(const void* memory, std::int64_t bytes) {
+#if defined(__linux__)
+    // since Linux 6.1; older systems refuse it, and so does a mapped file: all is as it was
+    constexpr int COLLAPSE = 25;
+    std::uintptr_t start = reinterpret_cast<std::uintptr_t>(memory);
+    std::uintptr_t end = start + static_cast<std::uintptr_t>(bytes);
+    for (std::uintptr_t at = start / LARGE_PAGE * LARGE_PAGE; at < end; at += LARGE_PAGE) {
+        madvise(reinterpret_cast<void*>(at), LARGE_PAGE, COLLAPSE);
+    }
+#endif
+}
+
 }  // namespace nq

@@ -37,15 +37,16 @@ public final class Ldlq {
     }
 
     /**
-     * Rounds rows.
+     * Rounds rows, each of them several times if the code rounds each time otherwise.
      *
-     * @param rows W, {@code [count][n]}
-     * @param count the number of rows
-     * @param code what they are rounded to
+     * @param rows W, {@code [count / times][n]}
+     * @param count the number of rounded rows
+     * @param times how often each row is rounded: row {@code r / times} becomes rounded row r
+     * @param code what they are rounded to, row r by row r
      * @param decoded receives Ŵ, {@code [count][n]}
-     * @return {@code (w − ŵ)·H·(w − ŵ)ᵀ} of each row
+     * @return {@code (w − ŵ)·H·(w − ŵ)ᵀ} of each rounded row
      */
-    public double[] round(float[] rows, int count, BlockCode code, float[] decoded) {
+    public double[] round(float[] rows, int count, int times, BlockCode code, float[] decoded) {
         int n = factors.size();
         if (code.width() != factors.width()) {
             throw new IllegalArgumentException(
@@ -54,7 +55,7 @@ public final class Ldlq {
         }
         float[][] targets = new float[count][];
         for (int row = 0; row < count; row++) {
-            targets[row] = Arrays.copyOfRange(rows, row * n, (row + 1) * n);
+            targets[row] = Arrays.copyOfRange(rows, row / times * n, (row / times + 1) * n);
         }
         float[][] errors = new float[count][n];
         double[] losses = new double[count];
@@ -62,7 +63,16 @@ public final class Ldlq {
             int end = Math.min(n, start + GROUP);
             for (int row = 0; row < count; row++) {
                 losses[row] +=
-                        roundGroup(row, start, end, rows, targets[row], code, decoded, errors[row]);
+                        roundGroup(
+                                row,
+                                start,
+                                end,
+                                rows,
+                                row / times * n,
+                                targets[row],
+                                code,
+                                decoded,
+                                errors[row]);
             }
             feedBack(start, end, errors, targets);
         }
@@ -75,6 +85,7 @@ public final class Ldlq {
             int start,
             int end,
             float[] rows,
+            int rowStart,
             float[] target,
             BlockCode code,
             float[] decoded,
@@ -87,7 +98,7 @@ public final class Ldlq {
             code.round(row, column, target, column, block);
             for (int k = 0; k < width; k++) {
                 decoded[at + k] = block[k];
-                errors[column + k] = rows[at + k] - block[k];
+                errors[column + k] = rows[rowStart + column + k] - block[k];
                 block[k] = target[column + k] - block[k];
             }
             loss += weighted(block, column);
@@ -101,9 +112,11 @@ public final class Ldlq {
         double[] diagonal = factors.diagonal();
         double sum = 0;
         for (int i = 0; i < f.length; i++) {
+            double product = 0; // on its own, so that the sums of all i go on side by side
             for (int j = 0; j < f.length; j++) {
-                sum += f[i] * diagonal[(column + i) * f.length + j] * f[j];
+                product += diagonal[(column + i) * f.length + j] * f[j];
             }
+            sum += f[i] * product;
         }
         return sum;
     }

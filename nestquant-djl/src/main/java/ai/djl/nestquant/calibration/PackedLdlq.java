@@ -62,12 +62,8 @@ public final class PackedLdlq {
         int n = matrix.columns();
         int count = exact.length / n;
         Trials trials = new Trials(tile * PackedMatrix.TILE_ROWS, count);
-        float[] copies = new float[exact.length * CHOICES];
-        for (int copy = 0; copy < count * CHOICES; copy++) {
-            System.arraycopy(targets, copy / CHOICES * n, copies, copy * n, n);
-        }
-        float[] decoded = new float[copies.length];
-        double[] losses = factors.ldlq().round(copies, count * CHOICES, trials, decoded);
+        float[] decoded = new float[exact.length * CHOICES];
+        double[] losses = factors.ldlq().round(targets, count * CHOICES, CHOICES, trials, decoded);
         for (int row = 0; row < count; row++) {
             int least = row * CHOICES;
             for (int copy = least; copy < (row + 1) * CHOICES; copy++) {

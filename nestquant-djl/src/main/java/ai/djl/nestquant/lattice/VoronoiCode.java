@@ -182,7 +182,7 @@ public final class VoronoiCode {
      * @return what comparing y with the decoded leader says
      */
     public boolean isLeader(int[] y) {
-        if (coarse == CoarseLattice.GOSSET) {
+        if (coarse == CoarseLattice.GOSSET || coarse == CoarseLattice.DUAL_CHECKERBOARD) {
             int side = sideOfVoronoiCell(y);
             if (side != 0) {
                 return side < 0;
@@ -194,9 +194,10 @@ public final class VoronoiCode {
     }
 
     /**
-     * Returns −1 inside the Voronoi cell of q·E8, 1 outside and 0 on its border, where only the tie
-     * rule knows. The cell's facets belong to the 240 roots: {@code |x_i| + |x_j| < q}, and {@code
-     * Σ±x < 2q} over even numbers of minus signs.
+     * Returns −1 inside the Voronoi cell of q·E8 or q·D8*, 1 outside and 0 on its border, where
+     * only the tie rule knows. The facets of E8's cell belong to the 240 roots: {@code |x_i| +
+     * |x_j| < q}, and {@code Σ±x < 2q} over even numbers of minus signs; those of D8*'s to {@code
+     * ±e_i} and all {@code (±½)^8}: {@code |x_i| < q/2}, and {@code Σ|x_i| < 2q}.
      */
     private int sideOfVoronoiCell(int[] y) {
         int sum = 0;
@@ -211,6 +212,9 @@ public final class VoronoiCode {
             min = Math.min(min, size);
             second = Math.max(second, Math.min(max, size));
             max = Math.max(max, size);
+        }
+        if (coarse == CoarseLattice.DUAL_CHECKERBOARD) {
+            return Integer.signum(Math.max(max - ratio, sum - 4 * ratio));
         }
         int integer = max + second - 2 * ratio;
         int half = sum - (signs >>> 31) * 2 * min - 4 * ratio;

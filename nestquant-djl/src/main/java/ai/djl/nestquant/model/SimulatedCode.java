@@ -146,15 +146,14 @@ final class SimulatedCode {
         factors.toTargets(rows, count);
         int n = rows.length / count;
         int choices = factor.length;
-        float[] copies = new float[rows.length * choices];
         RowPieces[] pieces = new RowPieces[count * choices];
         for (int copy = 0; copy < pieces.length; copy++) {
             int row = copy / choices;
-            System.arraycopy(rows, row * n, copies, copy * n, n);
             pieces[copy] = quantizer.pieces(rows, row * n, n, factor[copy % choices]);
         }
-        float[] decoded = new float[copies.length];
-        double[] losses = factors.ldlq().round(copies, pieces.length, blockCode(pieces), decoded);
+        float[] decoded = new float[rows.length * choices];
+        double[] losses =
+                factors.ldlq().round(rows, pieces.length, choices, blockCode(pieces), decoded);
         for (int row = 0; row < count; row++) {
             int least = row * choices;
             for (int copy = least; copy < (row + 1) * choices; copy++) {

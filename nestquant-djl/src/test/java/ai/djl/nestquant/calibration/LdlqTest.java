@@ -98,7 +98,7 @@ public class LdlqTest {
         double[] losses =
                 InputFactors.of("w", h, null, DAMPING, width)
                         .ldlq()
-                        .round(w, ROWS, grid(width, 0), rounded);
+                        .round(w, ROWS, 1, grid(width, 0), rounded);
         Assert.assertEquals(rounded, w);
         Assert.assertEquals(losses, new double[ROWS]);
     }
@@ -118,7 +118,7 @@ public class LdlqTest {
         double[] losses =
                 InputFactors.of("w", h, null, DAMPING, width)
                         .ldlq()
-                        .round(w, ROWS, grid(width, 0.3f), rounded);
+                        .round(w, ROWS, 1, grid(width, 0.3f), rounded);
         double own = loss(w, rounded, h, n);
         double sum = 0;
         for (double rowLoss : losses) {
