@@ -45,7 +45,8 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
 
     @Option(
             names = "--dry-run",
-            description = "write nothing, but predict size and time from two layers")
+            description =
+                    "write nothing, but predict size and time from the embedding and two layers")
     private boolean dryRun;
 
     /** {@inheritDoc} */

@@ -10,8 +10,8 @@ import java.nio.file.Path;
 
 /**
  * What a quantised folder will take. Sizes are computed, headers, biases, norms of heads and copied
- * files left out; the time is that of the first layer, with a cold virtual machine, and that of the
- * second for each of the others.
+ * files left out; the time is that of the embedding, that of the first layer, with a cold virtual
+ * machine, and that of the second for each of the others.
  *
  * <p>Immutable and safe for concurrent use.
  *
@@ -78,6 +78,7 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
             throws IOException, MalformedModelException {
         ModelConfig config = ModelConfig.load(source);
         Sum sum = sizes(config, quantization);
+        double ofEmbedding;
         double[] seconds = new double[Math.min(2, config.layers())];
         try (Checkpoint checkpoint = Checkpoint.open(source);
                 NDManager memory = manager.newSubManager();
@@ -87,6 +88,11 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
                                 quantization,
                                 calibrationIds,
                                 memory)) {
+            long begin = System.nanoTime();
+            try (NDManager scope = memory.newSubManager()) {
+                coder.embedding(scope);
+            }
+            ofEmbedding = (System.nanoTime() - begin) / 1e9;
             for (int i = 0; i < seconds.length; i++) {
                 long start = System.nanoTime();
                 try (NDManager scope = memory.newSubManager()) {
@@ -97,7 +103,8 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
         }
         double others = (config.layers() - 1) * seconds[seconds.length - 1];
         double bits = 8.0 * sum.codedBytes / Math.max(1, sum.codedWeights);
-        return new ContainerEstimate(bits, sum.codedBytes + sum.otherBytes, seconds[0] + others);
+        return new ContainerEstimate(
+                bits, sum.codedBytes + sum.otherBytes, ofEmbedding + seconds[0] + others);
     }
 
     private static Sum sizes(ModelConfig config, QuantizationConfig quantization) {
