@@ -338,11 +338,6 @@ public record QuantizationConfig(
         return rotates() ? Rotation.of(headSize, HEAD_SEED) : Rotation.none(headSize);
     }
 
-    /** Tells whether all coded weights are on one lattice code. */
-    boolean uniform() {
-        return weightBits != 8 && widths.isEmpty();
-    }
-
     /**
      * Returns the lattice code of a packed embedding, and of weights that have the bits of the
      * preset: that of 4 bits where those are int8 rows.
