@@ -8,9 +8,7 @@ import com.google.gson.Strictness;
 import com.google.gson.stream.JsonReader;
 import java.io.IOException;
 import java.io.StringReader;
-import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -44,16 +42,18 @@ final class ConfigSection {
 
     /** Reads the object that a file holds: strict JSON, UTF-8, no duplicate keys. */
     static ConfigSection read(Path file) throws IOException, CheckpointException {
+        return parse(file, readText(file));
+    }
+
+    /** Reads what a file of the model's publisher says, UTF-8. */
+    static String readText(Path file) throws IOException, CheckpointException {
         long size = Files.size(file);
         if (size > MAX_BYTES) {
             throw new CheckpointException(
                     file + ": " + size + " bytes exceed the bound of " + MAX_BYTES);
         }
         try {
-            byte[] bytes = Files.readAllBytes(file);
-            return parse(
-                    file,
-                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
+            return Files.readString(file);
         } catch (CharacterCodingException e) {
             throw new CheckpointException(file + ": not valid UTF-8", e);
         }

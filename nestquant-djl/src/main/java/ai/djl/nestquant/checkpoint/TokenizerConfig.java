@@ -54,7 +54,7 @@ public record TokenizerConfig(String chatTemplate, Path source, Map<String, Stri
         }
         Path alone = directory.resolve(TEMPLATE_FILE);
         return Files.isRegularFile(alone)
-                ? new TokenizerConfig(Files.readString(alone), alone, tokens)
+                ? new TokenizerConfig(ConfigSection.readText(alone), alone, tokens)
                 : new TokenizerConfig(template(config), file, tokens);
     }
 

@@ -2,6 +2,7 @@ package ai.djl.nestquant.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The messages of a conversation, for models whose publisher provides a chat template.
@@ -36,8 +37,11 @@ public record Chat(List<Message> messages) {
         }
     }
 
-    /** Creates a chat; the list is copied. */
+    /** Creates a chat; the list is copied. Refuses a list that is null or has a null. */
     public Chat {
+        if (messages == null || messages.stream().anyMatch(Objects::isNull)) {
+            throw new IllegalArgumentException("a chat needs messages, but has " + messages);
+        }
         messages = List.copyOf(messages);
     }
 

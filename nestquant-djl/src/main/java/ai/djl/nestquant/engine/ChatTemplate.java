@@ -5,8 +5,10 @@ import ai.djl.nestquant.checkpoint.TokenizerConfig;
 import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.interpret.JinjavaInterpreter;
 import com.hubspot.jinjava.interpret.RenderResult;
 import com.hubspot.jinjava.interpret.TemplateError;
+import com.hubspot.jinjava.lib.filter.TrimFilter;
 import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -63,8 +65,8 @@ final class ChatTemplate {
             throw new CheckpointException(
                     config.source()
                             + " has no key 'chat_template', and there is no chat_template.jinja:"
-                            + " this model's publisher says nothing about chats; give a prompt as a"
-                            + " String, or use an instruction-tuned model");
+                            + " this model's publisher says nothing about chats; give a plain"
+                            + " prompt, or use an instruction-tuned model");
         }
         return new ChatTemplate(config);
     }
@@ -81,6 +83,7 @@ final class ChatTemplate {
                                         .build())
                         .build();
         Jinjava jinjava = new Jinjava(settings);
+        jinjava.getGlobalContext().registerFilter(new Trim());
         for (String function : List.of("raise_exception", "strftime_now")) {
             jinjava.getGlobalContext()
                     .registerFunction(
@@ -128,6 +131,16 @@ final class ChatTemplate {
                                             + cause.getMessage()));
         }
         return result.getOutput();
+    }
+
+    /** As Python strips; Jinjava's own takes control characters for spaces, and some spaces not. */
+    private static final class Trim extends TrimFilter {
+
+        /** {@inheritDoc} */
+        @Override
+        public Object filter(Object value, JinjavaInterpreter interpreter, String... arguments) {
+            return value == null ? null : PythonStrings.strip(value.toString(), null);
+        }
     }
 
     /** What a template says against the messages. */

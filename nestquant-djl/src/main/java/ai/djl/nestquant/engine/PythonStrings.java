@@ -2,6 +2,7 @@ package ai.djl.nestquant.engine;
 
 import com.hubspot.jinjava.el.JinjavaInterpreterResolver;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import jinjava.javax.el.CompositeELResolver;
@@ -36,14 +37,14 @@ final class PythonStrings extends CompositeELResolver {
     private static Object call(String text, String method, Object[] arguments) {
         String first = arguments.length == 0 ? null : String.valueOf(arguments[0]);
         return switch (method + ' ' + arguments.length) {
-            case "strip 0", "strip 1" -> stripStart(stripEnd(text, first), first);
+            case "strip 0", "strip 1" -> strip(text, first);
             case "lstrip 0", "lstrip 1" -> stripStart(text, first);
             case "rstrip 0", "rstrip 1" -> stripEnd(text, first);
             case "startswith 1" -> text.startsWith(first);
             case "endswith 1" -> text.endsWith(first);
             case "upper 0" -> text.toUpperCase(Locale.ROOT);
             case "lower 0" -> text.toLowerCase(Locale.ROOT);
-            case "split 0" -> Arrays.asList(text.strip().split("\\s+"));
+            case "split 0" -> words(strip(text, null));
             case "split 1" -> Arrays.asList(text.split(Pattern.quote(first), -1));
             case "split 2" -> {
                 int pieces = ((Number) arguments[1]).intValue() + 1;
@@ -56,6 +57,15 @@ final class PythonStrings extends CompositeELResolver {
                 yield null;
             }
         };
+    }
+
+    /** Removes the characters, or white space if null, from both ends. */
+    static String strip(String text, String characters) {
+        return stripStart(stripEnd(text, characters), characters);
+    }
+
+    private static List<String> words(String text) {
+        return text.isEmpty() ? List.of() : Arrays.asList(text.split("[\\s\\h\\v]+"));
     }
 
     private static String stripStart(String text, String characters) {
@@ -74,7 +84,12 @@ final class PythonStrings extends CompositeELResolver {
         return text.substring(0, end);
     }
 
+    /** As Python's {@code str.isspace}, which counts spaces that do not break. */
+    private static boolean isSpace(char c) {
+        return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == '\u0085';
+    }
+
     private static boolean strips(char c, String characters) {
-        return characters == null ? Character.isWhitespace(c) : characters.indexOf(c) >= 0;
+        return characters == null ? isSpace(c) : characters.indexOf(c) >= 0;
     }
 }

@@ -89,6 +89,12 @@ public class ChatTemplateTest {
                         + "{{ tools is defined }} {{ 'Be' in messages[0].content }}",
                 "b> true Hi {{ 1 + 1 }} <b> b c ABab false true"
             },
+            {
+                "{{ '\u00a0a\u3000b\u0085'.strip() }}|{{ ' a\u3000 b\n'.split()|join('+') }}"
+                        + "|{{ ' '.split()|length }}",
+                "a\u3000b|a+b|0"
+            },
+            {"{{ '\u00a0a\u3000'|trim }}|{{ messages[0].content|upper }}", "a|BE BRIEF."},
             {"{% if strftime_now is defined %}{{ strftime_now('in %Y')[:5] }}{% endif %}", "in 20"},
         };
     }
@@ -158,6 +164,9 @@ public class ChatTemplateTest {
         Assert.expectThrows(IllegalArgumentException.class, () -> good.render(new Chat()));
         Assert.expectThrows(IllegalArgumentException.class, () -> new Chat().user(null));
         Assert.expectThrows(IllegalArgumentException.class, () -> new Chat.Message(" ", "x"));
+        Assert.expectThrows(IllegalArgumentException.class, () -> new Chat(null));
+        Files.write(folder.resolve("chat_template.jinja"), new byte[] {(byte) 0xff, '{'});
+        assertRefused("", folder.resolve("chat_template.jinja") + ": not valid UTF-8");
     }
 
     private void assertRefused(String config, String part) throws IOException {
