@@ -15,6 +15,7 @@ import ai.djl.nestquant.model.WeightSummary;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
 import ai.djl.training.ParameterStore;
+import ai.djl.translate.TranslateException;
 import ai.djl.util.JsonUtils;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
@@ -286,21 +287,14 @@ public class TextGenerationTest {
 
     @Test
     public void servingTypesTakeJsonAndStream() throws Exception {
-        Criteria<Input, Output> criteria =
-                Criteria.builder()
-                        .setTypes(Input.class, Output.class)
-                        .optEngine("NestQuant")
-                        .optModelPath(TestModels.demo())
-                        .build();
         JsonObject parameters = new JsonObject();
-        parameters.addProperty("temperature", 0);
         parameters.addProperty("maxNewTokens", 24);
         JsonObject request = new JsonObject();
         request.addProperty("inputs", PROMPT);
         request.add("parameters", parameters);
         Input input = new Input();
         input.add(JsonUtils.GSON.toJson(request));
-        try (ZooModel<Input, Output> model = criteria.loadModel();
+        try (ZooModel<Input, Output> model = serving().build().loadModel();
                 Predictor<Input, Output> predictor = model.newPredictor();
                 ZooModel<String, GeneratedText> other =
                         criteria(TestModels.demo()).build().loadModel();
@@ -310,6 +304,60 @@ public class TextGenerationTest {
             Output stream = predictor.streamingPredict(input).getIterativeOutput();
             Assert.assertEquals(stream.getData().getAsString(), expected);
         }
+    }
+
+    private static Criteria.Builder<Input, Output> serving() {
+        return Criteria.builder()
+                .setTypes(Input.class, Output.class)
+                .optEngine("NestQuant")
+                .optModelPath(TestModels.demo())
+                .optArgument("temperature", 0);
+    }
+
+    @Test
+    public void requestsChangeOnlyTheParametersThatTheyName() throws Exception {
+        try (ZooModel<Input, Output> model =
+                        serving().optArgument("maxNewTokens", 3).build().loadModel();
+                Predictor<Input, Output> predictor = model.newPredictor()) {
+            String own = answer(predictor, PROMPT);
+            String request = "{\"inputs\": \"" + PROMPT + "\", \"parameters\": ";
+            Assert.assertEquals(answer(predictor, request + "{}}"), own);
+            String longer = answer(predictor, request + "{\"maxNewTokens\": 6}}");
+            Assert.assertTrue(longer.startsWith(own) && longer.length() > own.length(), longer);
+        }
+    }
+
+    @Test
+    public void badRequestsAreToldWhatIsWrong() throws Exception {
+        String[][] requests = {
+            {"{\"inputs\": \"a\"", "no valid JSON: End of input"},
+            {"{\"messages\": \"a\"}", "no valid JSON: Expected BEGIN_ARRAY but was STRING"},
+            {"{\"messages\": [null]}", "a chat needs messages, but has [null]"},
+            {"{\"messages\": [{\"role\": \"user\"}]}", "a role and a content, but has user, null"},
+            {"{}", "either the key \"inputs\" or \"messages\""},
+            {
+                "{\"inputs\": \"a\", \"parameters\": {\"n\": 1}}",
+                "unknown argument \"n\"; known are"
+            },
+        };
+        try (ZooModel<Input, Output> model = serving().build().loadModel();
+                Predictor<Input, Output> predictor = model.newPredictor()) {
+            for (String[] request : requests) {
+                String error =
+                        Assert.expectThrows(
+                                        TranslateException.class,
+                                        () -> answer(predictor, request[0]))
+                                .getMessage();
+                Assert.assertTrue(error.contains(request[1]) && !error.contains("\n"), error);
+            }
+        }
+    }
+
+    private static String answer(Predictor<Input, Output> predictor, String request)
+            throws TranslateException {
+        Input input = new Input();
+        input.add(request);
+        return predictor.predict(input).getData().getAsString();
     }
 
     private static List<Integer> ids(JsonArray array) {

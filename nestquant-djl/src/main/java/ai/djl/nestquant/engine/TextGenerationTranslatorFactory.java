@@ -16,6 +16,7 @@ import ai.djl.util.Pair;
 import com.google.gson.JsonParseException;
 import java.io.Serializable;
 import java.lang.reflect.Type;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -113,12 +114,14 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
             Request request =
                     json.messages == null
                             ? Request.of(json.inputs)
-                            : generator.request(new Chat(json.messages));
+                            : generator.request(json.chat());
             return json.parameters == null
                     ? request
                     : request.with(generator.parameters(json.parameters));
         } catch (JsonParseException e) {
-            throw new IllegalArgumentException("the request is no valid JSON: " + e.getMessage());
+            // Gson's message goes on with a link, and may begin with the name of an exception
+            String what = e.getMessage().lines().findFirst().orElse("").replaceFirst("^\\S+: ", "");
+            throw new IllegalArgumentException("the request is no valid JSON: " + what, e);
         }
     }
 
@@ -143,7 +146,21 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
     /** The request of text generation servers. */
     private static final class JsonRequest {
         String inputs;
-        List<Chat.Message> messages;
+        List<Message> messages;
         Map<String, Object> parameters;
+
+        Chat chat() {
+            List<Chat.Message> all = new ArrayList<>();
+            for (Message message : messages) {
+                all.add(message == null ? null : new Chat.Message(message.role, message.content));
+            }
+            return new Chat(all);
+        }
+
+        /** Not {@link Chat.Message}: what that refuses, Gson would hide. */
+        private static final class Message {
+            String role;
+            String content;
+        }
     }
 }

@@ -10,6 +10,7 @@ import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.translate.TranslateException;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 
@@ -45,6 +46,7 @@ final class TextGenerator {
     private final Path directory;
     private final HuggingFaceTokenizer tokenizer;
     private final GenerationConfig config;
+    private final Map<String, Object> arguments;
     private final GenerationParameters defaults;
     private volatile ChatTemplate chatTemplate;
 
@@ -71,12 +73,14 @@ final class TextGenerator {
             Path directory,
             HuggingFaceTokenizer tokenizer,
             GenerationConfig config,
-            GenerationParameters defaults) {
+            Map<String, ?> arguments) {
         this.model = model;
         this.directory = directory;
         this.tokenizer = tokenizer;
         this.config = config;
-        this.defaults = defaults;
+        defaults = GenerationParameters.parse(arguments, OTHER_ARGUMENTS, config);
+        this.arguments = new HashMap<>(arguments);
+        this.arguments.keySet().retainAll(GenerationParameters.keys());
     }
 
     /**
@@ -91,11 +95,9 @@ final class TextGenerator {
         Path directory = model.getModelPath();
         try {
             GenerationConfig config = GenerationConfig.load(directory, lm.config());
-            GenerationParameters defaults =
-                    GenerationParameters.parse(arguments, OTHER_ARGUMENTS, config);
             HuggingFaceTokenizer tokenizer = Tokenizers.open(directory);
             model.getNDManager().attachUncappedInternal(tokenizer.getUid(), tokenizer);
-            return new TextGenerator(lm, directory, tokenizer, config, defaults);
+            return new TextGenerator(lm, directory, tokenizer, config, arguments);
         } catch (IOException | MalformedModelException e) {
             throw new TranslateException(e.getMessage(), e);
         }
@@ -122,9 +124,11 @@ final class TextGenerator {
         return new Request(chatTemplate().render(chat), true, null);
     }
 
-    /** Reads parameters of one request over the model's own. */
-    GenerationParameters parameters(Map<String, ?> arguments) {
-        return GenerationParameters.parse(arguments, Set.of(), config);
+    /** Reads parameters of one request over those of the generator. */
+    GenerationParameters parameters(Map<String, ?> ofRequest) {
+        Map<String, Object> all = new HashMap<>(arguments);
+        all.putAll(ofRequest);
+        return GenerationParameters.parse(all, Set.of(), config);
     }
 
     /**
