@@ -72,11 +72,12 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
      * @return size and time
      * @throws IOException if a file cannot be read
      * @throws MalformedModelException if the model is not as it must be
+     * @throws IllegalArgumentException if it is quantised already
      */
     public static ContainerEstimate of(
             Path source, QuantizationConfig quantization, long[] calibrationIds, NDManager manager)
             throws IOException, MalformedModelException {
-        ModelConfig config = ModelConfig.load(source);
+        ModelConfig config = ContainerWriter.floatModel(source);
         Sum sum = sizes(config, quantization);
         double ofEmbedding;
         double[] seconds = new double[Math.min(2, config.layers())];
@@ -105,6 +106,12 @@ public record ContainerEstimate(double bitsPerWeight, long bytes, double seconds
         double bits = 8.0 * sum.codedBytes / Math.max(1, sum.codedWeights);
         return new ContainerEstimate(
                 bits, sum.codedBytes + sum.otherBytes, ofEmbedding + seconds[0] + others);
+    }
+
+    /** Returns what the weights of a model take, as {@link #bytes} counts them. */
+    static long bytes(ModelConfig config, QuantizationConfig quantization) {
+        Sum sum = sizes(config, quantization);
+        return sum.codedBytes + sum.otherBytes;
     }
 
     private static Sum sizes(ModelConfig config, QuantizationConfig quantization) {

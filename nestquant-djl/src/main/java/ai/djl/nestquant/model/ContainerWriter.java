@@ -97,11 +97,7 @@ public final class ContainerWriter {
             Progress progress)
             throws IOException, MalformedModelException {
         checkStorable(quantization);
-        if (ContainerConfig.describes(source)) {
-            throw new IllegalArgumentException(
-                    source + " is quantised already; give the folder of the float model");
-        }
-        ModelConfig config = ModelConfig.load(source);
+        ModelConfig config = floatModel(source);
         ContainerBuilder.checkAbsent(target);
         long[] ids = quantization.needsText() ? calibrationIds : null;
         try (Checkpoint checkpoint = Checkpoint.open(source);
@@ -115,6 +111,15 @@ public final class ContainerWriter {
             }
             return builder.publish();
         }
+    }
+
+    /** Reads the configuration of a folder to be quantised, which must not be quantised already. */
+    static ModelConfig floatModel(Path source) throws IOException, MalformedModelException {
+        if (ContainerConfig.describes(source)) {
+            throw new IllegalArgumentException(
+                    source + " is quantised already; give the folder of the float model");
+        }
+        return ModelConfig.load(source);
     }
 
     /**

@@ -26,7 +26,8 @@ final class LayerCoder implements AutoCloseable {
      * @param calibrationIds the text to calibrate for; null or empty for none
      * @param parent the parent of the calibration's memory
      * @throws IllegalArgumentException if {@code head=w4} is asked of a tied head with a code that
-     *     is simulated in floats, or a token id is outside the vocabulary
+     *     is simulated in floats, the quantization names a block that the model does not have, or a
+     *     token id is outside the vocabulary
      */
     LayerCoder(
             LayerReader reader,
@@ -36,6 +37,7 @@ final class LayerCoder implements AutoCloseable {
             throws MalformedModelException {
         this.reader = reader;
         this.quantization = quantization;
+        LinearShape.checkNames(reader.config, quantization);
         if (reader.config.tiedEmbeddings()
                 && quantization.head() == QuantizationConfig.Head.W4
                 && quantization.code().simulated()) {

@@ -383,7 +383,7 @@ public record QuantizationConfig(
         return cacheBits > 0 && includes(LayerReader.attentionName(layer));
     }
 
-    private static boolean matches(String pattern, String name) {
+    static boolean matches(String pattern, String name) {
         String regex = Pattern.quote(pattern).replace("*", "\\E.*\\Q");
         return name.matches(regex);
     }

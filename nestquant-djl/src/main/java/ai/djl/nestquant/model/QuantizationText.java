@@ -22,13 +22,9 @@ final class QuantizationText {
 
     private static final String KNOWN =
             "known are none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 and w4a4kv4, the same with w3"
-                    + " or w8 in place of w4, each optionally followed by ,balance=off,"
-                    + " ,rotation=off, ,code=e8,"
-                    + " ,code=d8, ,code=C (C simulated in float for comparison: int4, nestquant,"
-                    + " nestquantm, rtn, q4_0, mxfp4, nvfp4, q4_0_rotated, mxfp4_rotated or"
-                    + " nvfp4_rotated), ,k=N (1 to 16, scales of nestquant and nestquantm), ,rounding=plain, ,rounding=ldlq, ,rounding=qa-ldlq,"
-                    + " ,hessian=plain, ,hessian=normalized, ,damping=X (0.01 unless told), ,head=int8, ,head=w4, ,head=float,"
-                    + " ,exclude=NAME, ,only=NAME and ,w3=NAME, ,w4=NAME or ,w8=NAME";
+                    + " or w8 in place of w4, each optionally followed by parts after commas, as in"
+                    + " w4a8,code=e8,exclude=lm_head: balance, rotation, code, k, head, rounding,"
+                    + " hessian, damping, exclude, only, w3, w4 and w8";
 
     private static final Pattern PRESET = Pattern.compile("(w[348](a[48])?)?(kv4)?");
     private static final Pattern SMALL = Pattern.compile("[1-9]\\d{0,3}");
@@ -129,49 +125,47 @@ final class QuantizationText {
         return options.config();
     }
 
-    /** Takes an option, or returns false if its name or its value is unknown. */
+    /** Takes an option, or returns false if its name is unknown. */
     private boolean take(String name, String value) {
         switch (name) {
-            case "balance":
-                balance = value.equals("on");
-                return balance || value.equals("off");
-            case "rotation":
-                rotate = value.equals("on");
-                return rotate || value.equals("off");
-            case "k":
-                scales = SMALL.matcher(value).matches() ? Integer.parseInt(value) : 0;
-                return scales > 0;
-            case "code":
-                code = find(Code.values(), Code::key, value);
-                return code != null;
-            case "head":
-                head = find(Head.values(), Head::key, value);
-                return head != null;
-            case "rounding":
-                rounding = find(Rounding.values(), Rounding::key, value);
-                return rounding != null;
-            case "hessian":
-                hessian = find(Hessian.values(), Hessian::key, value);
-                return hessian != null;
-            case "damping":
-                damping = NUMBER.matcher(value).matches() ? Double.parseDouble(value) : 0;
-                return NUMBER.matcher(value).matches();
-            case "exclude":
-                return excluded.add(value);
-            case "only":
-                return only.add(value);
-            case "w3", "w4", "w8":
-                return widths.add(new Width(bits(name), value));
-            default:
+            case "balance" -> balance = flag(name, value);
+            case "rotation" -> rotate = flag(name, value);
+            case "k" -> scales = Integer.parseInt(number(SMALL, name, value));
+            case "code" -> code = find(Code.values(), Code::key, name, value);
+            case "head" -> head = find(Head.values(), Head::key, name, value);
+            case "rounding" -> rounding = find(Rounding.values(), Rounding::key, name, value);
+            case "hessian" -> hessian = find(Hessian.values(), Hessian::key, name, value);
+            case "damping" -> damping = Double.parseDouble(number(NUMBER, name, value));
+            case "exclude" -> excluded.add(value);
+            case "only" -> only.add(value);
+            case "w3", "w4", "w8" -> widths.add(new Width(bits(name), value));
+            default -> {
                 return false;
+            }
         }
+        return true;
     }
 
-    private static <T> T find(T[] values, Function<T, String> key, String text) {
-        return Arrays.stream(values)
-                .filter(value -> key.apply(value).equals(text))
-                .findFirst()
-                .orElse(null);
+    private static boolean flag(String name, String value) {
+        return find(new Boolean[] {true, false}, on -> on ? "on" : "off", name, value);
+    }
+
+    private static String number(Pattern form, String name, String value) {
+        if (!form.matcher(value).matches()) {
+            throw new IllegalArgumentException(
+                    String.format("%s=%s: %s must be a positive number", name, value, name));
+        }
+        return value;
+    }
+
+    private static <T> T find(T[] values, Function<T, String> key, String name, String text) {
+        List<String> keys = Arrays.stream(values).map(key).toList();
+        if (!keys.contains(text)) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "%s=%s: %s is one of %s", name, text, name, String.join(", ", keys)));
+        }
+        return values[keys.indexOf(text)];
     }
 
     private static Head defaultHead(int weightBits) {

@@ -36,6 +36,7 @@ public final class RandomWeights extends LayerReader {
     private final QuantizationConfig quantization;
     private final Random random = new Random(1);
     private final Map<Pattern, PackedMatrix> patterns = new HashMap<>();
+    private final Map<Integer, Int8Matrix> int8Patterns = new HashMap<>();
 
     /** What coded rows are repeated for. */
     private record Pattern(PackedCode code, int inFeatures) {}
@@ -52,7 +53,8 @@ public final class RandomWeights extends LayerReader {
      * @param quantization what to put on codes
      * @param manager owns the weights, which live until it is closed
      * @return the model
-     * @throws IllegalArgumentException if the quantization is simulated in floats
+     * @throws IllegalArgumentException if the quantization is simulated in floats, or names a block
+     *     that the model does not have
      */
     public static CausalLm model(
             ModelConfig config, QuantizationConfig quantization, NDManager manager) {
@@ -62,6 +64,7 @@ public final class RandomWeights extends LayerReader {
                             + quantization
                             + " is only simulated in floats; use code=d8 or code=e8");
         }
+        LinearShape.checkNames(config, quantization);
         try {
             return new RandomWeights(config, quantization).build(manager);
         } catch (MalformedModelException e) {
@@ -77,69 +80,64 @@ public final class RandomWeights extends LayerReader {
      * @return bytes
      */
     public static long bytes(ModelConfig config, QuantizationConfig quantization) {
-        double layers = 0;
-        for (LinearShape linear : LinearShape.of(config)) {
-            double weights = (double) linear.out() * linear.in();
-            layers += weights * bits(quantization.weightBits(linear.name()));
-        }
-        double vocabulary = (double) config.hiddenSize() * config.vocabularySize();
-        double vocabularyBits =
-                quantization.head() == QuantizationConfig.Head.FLOAT ? Float.SIZE : Byte.SIZE;
-        if (quantization.packsEmbedding(config.tiedEmbeddings())) {
-            vocabularyBits = bits(quantization.weightCode().width());
-        }
-        double matrices = config.tiedEmbeddings() ? 1 : 2;
-        return (long) ((layers + matrices * vocabulary * vocabularyBits) / Byte.SIZE);
-    }
-
-    private static double bits(int bits) {
-        return bits == 0 ? Float.SIZE : bits == Byte.SIZE ? bits : bits + 0.25;
+        return ContainerEstimate.bytes(config, quantization);
     }
 
     private CausalLm build(NDManager manager) throws MalformedModelException {
-        Vocabulary embedding = vocabularyBlock(EMBEDDING, manager);
+        boolean tied = config.tiedEmbeddings();
+        Vocabulary embedding =
+                quantization.packsEmbedding(tied)
+                        ? packedEmbedding(manager)
+                        : vocabulary(quantization.codesEmbedding(tied), manager);
         List<Block> layers = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
             layers.add(layer(i, manager));
         }
         Block head = null;
-        if (!config.tiedEmbeddings()) {
+        if (!tied) {
             head =
                     quantization.head() == QuantizationConfig.Head.W4
                             ? head(manager)
-                            : vocabularyBlock(HEAD, manager);
+                            : vocabulary(quantization.codesVocabulary(HEAD), manager);
         }
         return new CausalLm(config, quantization, embedding, layers, finalNorm(manager), head);
     }
 
-    private Vocabulary vocabularyBlock(String name, NDManager manager) {
+    private Vocabulary packedEmbedding(NDManager manager) {
+        int hidden = config.hiddenSize();
+        return CodedVocabulary.of(
+                quantization.rotation(hidden),
+                quantization.activationBits(),
+                packed(quantization.weightCode(), config.vocabularySize(), hidden, manager));
+    }
+
+    private Vocabulary vocabulary(boolean coded, NDManager manager) {
         int rows = config.vocabularySize();
         int hidden = config.hiddenSize();
-        if (!quantization.codesVocabulary(name)) {
-            return new FloatVocabulary(floats(rows, hidden, manager));
-        }
-        if (quantization.packsEmbedding(config.tiedEmbeddings())) {
-            PackedArrays packed = packed(quantization.weightCode(), rows, hidden, manager);
-            return CodedVocabulary.of(
-                    quantization.rotation(hidden), quantization.activationBits(), packed);
-        }
-        return CodedVocabulary.of(quantization.rotation(hidden), int8(rows, hidden, manager));
+        return coded
+                ? CodedVocabulary.of(quantization.rotation(hidden), int8(rows, hidden, manager))
+                : new FloatVocabulary(floats(rows, hidden, manager));
     }
 
     private Int8Arrays int8(int rows, int inFeatures, NDManager manager) {
-        int length = quantization.rotation(inFeatures).paddedLength();
-        Int8Arrays codes = Int8Arrays.allocate(manager, rows, length);
+        Int8Matrix pattern = int8Patterns.computeIfAbsent(inFeatures, this::int8Pattern);
+        Int8Arrays codes = Int8Arrays.allocate(manager, rows, pattern.columns());
         Int8Matrix matrix = codes.matrix();
-        Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
-        float[] drawn = gaussian(PATTERN_ROWS, length);
-        for (int row = 0; row < PATTERN_ROWS; row++) {
-            pattern.encodeRow(row, drawn, row * length);
-        }
         repeat(pattern.words(), matrix.words(), TILE_ROWS * matrix.groups());
         for (int row = 0; row < rows; row++) {
             matrix.rowScales().put(row, pattern.rowScale(row % PATTERN_ROWS));
         }
         return codes;
+    }
+
+    private Int8Matrix int8Pattern(int inFeatures) {
+        int length = quantization.rotation(inFeatures).paddedLength();
+        Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
+        float[] drawn = gaussian(PATTERN_ROWS, length);
+        for (int row = 0; row < PATTERN_ROWS; row++) {
+            pattern.encodeRow(row, drawn, row * length);
+        }
+        return pattern;
     }
 
     /** {@inheritDoc} */

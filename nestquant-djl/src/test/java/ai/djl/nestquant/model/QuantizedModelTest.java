@@ -214,6 +214,26 @@ public class QuantizedModelTest {
     }
 
     @Test
+    public void partsThatNameNoBlockAreRefused() throws Exception {
+        try (NDManager manager = newManager()) {
+            for (String part :
+                    List.of(
+                            "exclude=*.dwn_proj",
+                            "only=model.layers.6.*",
+                            "w8=v_proj",
+                            "w8=model.layers.0.self_attn",
+                            "w3=lm_head")) {
+                String message =
+                        Assert.expectThrows(
+                                        IllegalArgumentException.class,
+                                        () -> load("models/demo", "w4," + part, manager))
+                                .getMessage();
+                Assert.assertTrue(message.startsWith(part + " names no block"), message);
+            }
+        }
+    }
+
+    @Test
     public void withoutRotationRowsAreCodedAsTheyAre() throws Exception {
         QuantizationConfig config = QuantizationConfig.parse("w4a4kv4,rotation=off");
         Assert.assertEquals(config.toString(), "w4a4kv4,rotation=off");

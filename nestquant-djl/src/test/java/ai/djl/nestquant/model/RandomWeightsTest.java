@@ -71,7 +71,9 @@ public class RandomWeightsTest {
             {"w4a4kv4"},
             {"kv4"},
             {"w8a8"},
-            {"w4a8,w3=*.up_proj,w8=*.v_proj,exclude=*.0.mlp.*"}
+            {"w4a8,w3=*.up_proj,w8=*.v_proj,exclude=*.0.mlp.*"},
+            {"w4,exclude=lm_head"},
+            {"w8,head=w4"}
         };
     }
 
