@@ -6,6 +6,8 @@ import ai.djl.nestquant.pipeline.GenerationReport;
 import ai.djl.nestquant.pipeline.LanguageModel;
 import ai.djl.translate.TranslateException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -50,7 +52,10 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
             description = "what the model is told before the user's message; implies --chat")
     private String system;
 
-    @Option(names = "--max-tokens", paramLabel = "N", description = "the most new tokens")
+    @Option(
+            names = "--max-tokens",
+            paramLabel = "N",
+            description = "the most new tokens (default: what generation_config.json says, or 128)")
     private Integer maxTokens;
 
     @Option(names = "--greedy", description = "always take the most likely token")
@@ -102,8 +107,7 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
         }
         prompt = prompt == null ? text : prompt;
         if (prompt.equals(STANDARD_INPUT)) {
-            String input = new String(streams().in().readAllBytes(), StandardCharsets.UTF_8);
-            prompt = input.replaceFirst("\\R\\z", ""); // the line break of echo
+            prompt = standardInput().replaceFirst("\\R\\z", ""); // the line break of echo
         }
         argument("maxNewTokens", maxTokens);
         argument("temperature", greedy ? Double.valueOf(0) : temperature);
@@ -117,6 +121,15 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
             GenerationParameters.builder().optArguments(arguments, Set.of());
         } catch (IllegalArgumentException e) {
             throw wrongUsage(e.getMessage());
+        }
+    }
+
+    private String standardInput() throws IOException {
+        ByteBuffer input = ByteBuffer.wrap(streams().in().readAllBytes());
+        try {
+            return StandardCharsets.UTF_8.newDecoder().decode(input).toString();
+        } catch (CharacterCodingException e) {
+            throw new IOException("standard input is not UTF-8 text", e);
         }
     }
 
@@ -140,8 +153,7 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
             Chat messages = system == null ? new Chat() : new Chat().system(system);
             return loaded.generate(messages.user(prompt), onPiece);
         }
-        onPiece.accept(prompt);
-        return loaded.generate(prompt, onPiece);
+        return loaded.generate(prompt, () -> onPiece.accept(prompt), onPiece);
     }
 
     /** {@inheritDoc} */

@@ -21,15 +21,15 @@ abstract class ModelCommand<R> extends ReportCommand<R> {
             paramLabel = "WHAT",
             converter = QuantizationConverter.class,
             description =
-                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4 (w3 and w8 likewise);"
-                            + " optionally ,code=e8 for less error and ,head=w4 for speed,"
-                            + " ,w3=LAYER or ,w8=LAYER for other bits in some layers,"
-                            + " ,exclude=LAYER ,only=LAYER ,balance=off ,rotation=off"
-                            + " ,rounding=ldlq ,rounding=qa-ldlq ,hessian=normalized ,damping=X,"
-                            + " or ,code=C, which simulates C in place of the lattice code: int4,"
-                            + " nestquant, nestquantm (both with ,k=N), rtn, q4_0, mxfp4 or nvfp4,"
-                            + " the last three also with _rotated (default: w4a8, or what a"
-                            + " quantised model was written with)")
+                    "none, w4, w4a8, w4a4, kv4, w4kv4, w4a8kv4 or w4a4kv4 (w3 and w8 likewise); parts"
+                            + " may follow, each after a comma: code=e8 for less error, head=w4 for"
+                            + " speed, w3=LAYER or w8=LAYER for other bits in some layers,"
+                            + " exclude=LAYER, only=LAYER, balance=off, rotation=off,"
+                            + " rounding=ldlq, rounding=qa-ldlq, hessian=normalized, damping=X,"
+                            + " and code=C, which simulates C in place of the lattice code: int4,"
+                            + " nestquant, nestquantm (both with k=N), rtn, q4_0, mxfp4 or nvfp4,"
+                            + " the last three also with _rotated. In LAYER * matches anything"
+                            + " (default: w4a8, or what a quantised model was written with)")
     private QuantizationConfig quantization;
 
     @Option(

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.nestquant.model.ContainerWriter;
 import ai.djl.nestquant.model.QuantizationConfig;
 import ai.djl.nestquant.pipeline.QuantizeReport;
 import ai.djl.nestquant.pipeline.QuantizedFolder;
@@ -54,6 +55,11 @@ final class QuantizeCommand extends ReportCommand<QuantizeReport> {
     void prepare() {
         if (target == null && !dryRun) {
             throw wrongUsage("--out DIR says where to write; --dry-run only predicts");
+        }
+        try {
+            ContainerWriter.checkStorable(quantization);
+        } catch (IllegalArgumentException e) {
+            throw wrongUsage("--quantization: " + e.getMessage());
         }
     }
 

@@ -32,7 +32,10 @@ final class StudyCommand implements Callable<Integer> {
 
     @Spec private CommandSpec spec;
 
-    @Option(names = "--help", usageHelp = true, description = "print this help")
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "print this help")
     private boolean help;
 
     /** {@inheritDoc} */
@@ -70,7 +73,10 @@ final class StudyCommand implements Callable<Integer> {
         @Option(names = ReportCommand.VERBOSE, description = "print the stack trace of an error")
         private boolean verbose;
 
-        @Option(names = "--help", usageHelp = true, description = "print this help")
+        @Option(
+                names = {"-h", "--help"},
+                usageHelp = true,
+                description = "print this help")
         private boolean help;
 
         /** {@inheritDoc} */
@@ -151,10 +157,10 @@ final class StudyCommand implements Callable<Integer> {
     /** {@code nestquant study product}. */
     @Command(
             name = "product",
-            description = {
-                "Error of the product of two quantised N x N Gaussian matrices against rate,",
-                "beside the lower bound of Ordentlich and Polyanskiy (arXiv 2410.13780)."
-            },
+            description =
+                    "Error of the product of two quantised N x N Gaussian matrices against rate,"
+                            + " beside the lower bound of Ordentlich and Polyanskiy (arXiv"
+                            + " 2410.13780).",
             sortOptions = false)
     static final class Product extends Study {
 

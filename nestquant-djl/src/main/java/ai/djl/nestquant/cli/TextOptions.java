@@ -61,6 +61,9 @@ final class TextOptions {
 
     /** Reads the text. */
     String read() throws IOException {
+        if (Files.isDirectory(file)) {
+            throw new IOException(file + " is a directory; --text names a file");
+        }
         try {
             return Files.readString(file);
         } catch (CharacterCodingException e) {

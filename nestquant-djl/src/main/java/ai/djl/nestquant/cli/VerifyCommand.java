@@ -18,6 +18,14 @@ final class VerifyCommand extends ReportCommand<QuantizeReport> {
 
     /** {@inheritDoc} */
     @Override
+    void prepare() {
+        if ((folder == null) != hasModel()) {
+            throw wrongUsage("say which folder to check, as DIR or as --model DIR");
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
     QuantizeReport report() throws Exception {
         return QuantizedFolder.verify(folder == null ? directory() : folder);
     }

@@ -53,8 +53,8 @@ final class Candidate implements AutoCloseable {
     void measure(String prompt) throws TranslateException {
         quantizationSeconds = loadSeconds;
         if (!simulated()) {
-            model.generate(prompt, piece -> {}); // lets the compiler warm up
-            generation = model.generate(prompt, piece -> {});
+            model.generate(prompt, () -> {}, piece -> {}); // lets the compiler warm up
+            generation = model.generate(prompt, () -> {}, piece -> {});
         }
     }
 

@@ -190,13 +190,14 @@ public final class LanguageModel implements AutoCloseable {
      * Continues a prompt with the arguments that the model was opened with.
      *
      * @param prompt the text to continue
+     * @param onStart runs once the prompt is found to be valid, before anything is computed
      * @param onPiece takes each piece of text, whole characters, as soon as it is certain
      * @return the text and its figures
      * @throws TranslateException if the prompt cannot be continued
      */
-    public GenerationReport generate(String prompt, Consumer<String> onPiece)
+    public GenerationReport generate(String prompt, Runnable onStart, Consumer<String> onPiece)
             throws TranslateException {
-        return generate(model.newPredictor(), prompt, onPiece);
+        return generate(model.newPredictor(), prompt, onStart, onPiece);
     }
 
     /**
@@ -212,14 +213,15 @@ public final class LanguageModel implements AutoCloseable {
         Translator<Chat, GeneratedText> translator =
                 new TextGenerationTranslatorFactory()
                         .newInstance(Chat.class, GeneratedText.class, model, arguments);
-        return generate(model.newPredictor(translator), chat, onPiece);
+        return generate(model.newPredictor(translator), chat, () -> {}, onPiece);
     }
 
     private <I> GenerationReport generate(
-            Predictor<I, GeneratedText> opened, I input, Consumer<String> onPiece)
+            Predictor<I, GeneratedText> opened, I input, Runnable onStart, Consumer<String> onPiece)
             throws TranslateException {
         try (Predictor<I, GeneratedText> predictor = opened;
                 GeneratedText text = predictor.streamingPredict(input).getIterativeOutput()) {
+            onStart.run();
             while (text.hasNext()) {
                 onPiece.accept(text.next());
             }

@@ -158,7 +158,7 @@ public enum Task {
             }
         } catch (CharacterCodingException e) {
             throw new IOException(file + " is not UTF-8 text", e);
-        } catch (IllegalArgumentException | JsonParseException e) {
+        } catch (IllegalArgumentException e) {
             throw new IOException(
                     file + ", line " + number + " is no " + key() + " example: " + e.getMessage(),
                     e);
@@ -170,7 +170,12 @@ public enum Task {
     }
 
     private TaskExample parse(String line) {
-        JsonElement element = JsonParser.parseString(line);
+        JsonElement element;
+        try {
+            element = JsonParser.parseString(line);
+        } catch (JsonParseException e) {
+            throw new IllegalArgumentException("it is no JSON", e);
+        }
         if (!(element instanceof JsonObject object)) {
             throw new IllegalArgumentException("it is no JSON object");
         }

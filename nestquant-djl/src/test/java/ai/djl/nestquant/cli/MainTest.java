@@ -52,11 +52,15 @@ public class MainTest {
     }
 
     private static Outcome runWithInput(String input, String... args) {
+        return runWithInput(input.getBytes(StandardCharsets.UTF_8), args);
+    }
+
+    private static Outcome runWithInput(byte[] input, String... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Streams streams =
                 new Streams(
-                        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+                        new ByteArrayInputStream(input),
                         new PrintStream(out, true, StandardCharsets.UTF_8),
                         new PrintStream(err, true, StandardCharsets.UTF_8));
         int exitCode = Main.run(streams, args);
@@ -446,6 +450,16 @@ public class MainTest {
             },
             {new String[] {"perplexity", "--text", "x", "--stride", "0"}, "--stride is 0"},
             {new String[] {"perplexity", "--text", "x", "--batch", "0"}, "--batch is 0"},
+            {
+                new String[] {"info", "--quantization", "w4,rotation=no"},
+                "Invalid value for option '--quantization': rotation=no: rotation is one of on, off"
+            },
+            {
+                new String[] {"quantize", "--out", "x", "--quantization", "w4,code=rtn"},
+                "--quantization: code=rtn is simulated in floats"
+            },
+            {new String[] {"verify"}, "say which folder to check"},
+            {new String[] {"verify", "x", "--model", "y"}, "say which folder to check"},
         };
     }
 
@@ -458,7 +472,15 @@ public class MainTest {
     public void failureIsExitCodeOneAndOneLine() throws IOException {
         assertError(run("info", "--json", "--model", "no/such"), 1, "no/such is not a directory");
         assertError(run("perplexity", "--json", "--text", "no/such"), 1, "no/such does not exist");
+        assertError(
+                run("info", "--json", "--quantization", "w4,exclude=*.dwn_proj"),
+                1,
+                "exclude=*.dwn_proj names no block of this model");
         Path directory = Files.createTempDirectory("nestquant-empty");
+        assertError(
+                run("perplexity", "--json", "--text", directory.toString()),
+                1,
+                directory + " is a directory");
         Path latin = Files.createTempFile("nestquant", ".txt");
         try {
             assertError(
@@ -474,6 +496,18 @@ public class MainTest {
             Files.delete(latin);
             Files.delete(directory);
         }
+    }
+
+    @Test
+    public void aPromptThatCannotBeContinuedIsNotPrinted() {
+        assertError(
+                runWithInput("hello ".repeat(1024), "generate", "-", "--quantization", "none"),
+                1,
+                "the prompt has ");
+        assertError(
+                runWithInput(new byte[] {'a', (byte) 0xe8}, "generate", "-"),
+                1,
+                "standard input is not UTF-8 text");
     }
 
     @Test
@@ -505,7 +539,10 @@ public class MainTest {
 
     @Test
     public void helpIsAResult() {
-        for (String[] args : new String[][] {{"--help"}, {"generate", "--help"}, {"--version"}}) {
+        for (String[] args :
+                new String[][] {
+                    {"--help"}, {"generate", "--help"}, {"study", "-h"}, {"--version"}
+                }) {
             Outcome outcome = run(args);
             Assert.assertEquals(outcome.exitCode(), 0);
             Assert.assertFalse(outcome.out().isEmpty());
