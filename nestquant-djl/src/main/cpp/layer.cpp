@@ -19,7 +19,7 @@ constexpr int STEP_TOKENS = 4;
 constexpr int CHUNK = 512;
 
 /** Exponents of row scales tried to each side: for activations, codec.RowEncoder.SCALE_WINDOW. */
-constexpr int ACTIVATION_WINDOW = 1;
+constexpr int ACTIVATION_WINDOW = 2;
 constexpr int CACHE_WINDOW = 3;
 
 NQ_INLINE int bound(int units, int part, int parts) {

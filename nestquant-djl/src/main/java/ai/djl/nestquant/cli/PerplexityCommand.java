@@ -98,9 +98,9 @@ final class PerplexityCommand extends ModelCommand<PerplexityReport> {
             if (!Files.isDirectory(Path.of(against))) {
                 throw wrongUsage("--against is no directory: " + e.getMessage());
             }
-            return LanguageModel.open(Path.of(against), QuantizationConfig.NONE, Map.of());
+            return LanguageModel.open(Path.of(against), QuantizationConfig.NONE, null, Map.of());
         }
-        return LanguageModel.open(directory(), quantization, Map.of());
+        return LanguageModel.open(directory(), quantization, null, Map.of());
     }
 
     private PerplexityReport score(LanguageModel loaded, LanguageModel reference, int length)

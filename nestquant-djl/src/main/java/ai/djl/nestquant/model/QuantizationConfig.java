@@ -10,23 +10,14 @@ import java.util.regex.Pattern;
 /**
  * What is put on lattice codes, with a compact text form.
  *
- * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4kv4}, {@code
- * w4a8kv4}, {@code w4a4kv4} or {@code w3a8kv4}: bits of weights, of the activations that go into
- * them, and of keys and values in the cache; a part that is left out stays float. Parts may follow
- * after commas: {@code balance=off}, {@code rotation=off} and {@code exclude=NAME}, once for each
- * layer that stays float, where {@code *} matches anything, as in {@code
- * w4,exclude=lm_head,exclude=*.down_proj}. {@code code=e8} takes the lattice code with less error
- * that is slower to decode, {@code code=int4} puts what is given 4 bits on a code to compare with,
- * see {@link Code}; {@code k=2} gives the paper's codes another number of scales. {@code
- * rounding=ldlq} and {@code rounding=qa-ldlq} round weights with feedback, see {@link Rounding},
- * {@code hessian=normalized} lets all tokens count the same for it, see {@link Hessian}. {@code
- * head=int8}, {@code head=w4} or {@code head=float} says what becomes of embedding and output head,
- * see {@link Head}; they are int8 where weights are coded and float otherwise, unless told. {@code
- * w3=NAME}, {@code w4=NAME} and {@code w8=NAME} give the blocks of a name other bits than the
- * preset's, the last one that matches wins: {@code w4a8,w3=*.up_proj,w8=*.v_proj}. {@code
- * only=NAME} leaves all blocks of other names float, and the cache of attention blocks of other
- * names: {@code w4a4kv4,only=model.layers.3.*} shows what a layer costs. Immutable and safe for
- * concurrent use.
+ * <p>The text is {@code none} or a preset such as {@code w4}, {@code w4a8}, {@code w4a8kv4} or
+ * {@code w3a8kv4}: bits of weights, of the activations that go into them, and of keys and values in
+ * the cache; a part that is left out stays float. Options may follow after commas, as in {@code
+ * w4a8,code=e8,exclude=*.down_proj,w8=*.v_proj}: {@code balance}, {@code rotation}, {@code code},
+ * {@code k}, {@code head}, {@code rounding}, {@code hessian}, {@code damping}, {@code exclude},
+ * {@code only}, {@code w3}, {@code w4} and {@code w8}; docs/QUANTIZATION.md has a line for each. In
+ * names of blocks {@code *} matches anything, and of several bits for a block the last one wins.
+ * Immutable and safe for concurrent use.
  *
  * @param weightBits 3 or 4 if the weights of Linear blocks are on lattice codes (3.25 or 4.25 bits
  *     each), 8 if they are int8 rows, or 0
@@ -345,11 +336,6 @@ public record QuantizationConfig(
     /** Returns what is done to queries, keys and values of a head. */
     Rotation headRotation(int headSize) {
         return rotates() ? Rotation.of(headSize, HEAD_SEED) : Rotation.none(headSize);
-    }
-
-    /** Tells whether all coded weights are on one lattice code. */
-    boolean uniform() {
-        return weightBits != 8 && widths.isEmpty();
     }
 
     /**

@@ -35,7 +35,10 @@ public final class RandomWeights extends LayerReader {
 
     private final QuantizationConfig quantization;
     private final Random random = new Random(1);
-    private final Map<Integer, PackedMatrix> patterns = new HashMap<>();
+    private final Map<Pattern, PackedMatrix> patterns = new HashMap<>();
+
+    /** What coded rows are repeated for. */
+    private record Pattern(PackedCode code, int inFeatures) {}
 
     private RandomWeights(ModelConfig config, QuantizationConfig quantization) {
         super(config, null);
@@ -49,7 +52,7 @@ public final class RandomWeights extends LayerReader {
      * @param quantization what to put on codes
      * @param manager owns the weights, which live until it is closed
      * @return the model
-     * @throws IllegalArgumentException if the quantization is simulated in floats or mixes bits
+     * @throws IllegalArgumentException if the quantization is simulated in floats
      */
     public static CausalLm model(
             ModelConfig config, QuantizationConfig quantization, NDManager manager) {
@@ -58,12 +61,6 @@ public final class RandomWeights extends LayerReader {
                     "random weights are made packed, and the code of "
                             + quantization
                             + " is only simulated in floats; use code=d8 or code=e8");
-        }
-        if (!quantization.uniform()) {
-            throw new IllegalArgumentException(
-                    "random weights are all on one lattice code, but "
-                            + quantization
-                            + " has int8 weights or other bits for single blocks; use w4 or w3");
         }
         try {
             return new RandomWeights(config, quantization).build(manager);
@@ -76,23 +73,27 @@ public final class RandomWeights extends LayerReader {
      * Estimates what a model's weights take.
      *
      * @param config its architecture
-     * @param quantization what is on codes; exclusions are not counted
+     * @param quantization what is on codes
      * @return bytes
      */
     public static long bytes(ModelConfig config, QuantizationConfig quantization) {
-        long hidden = config.hiddenSize();
-        long attention = 2L * config.headSize() * (config.heads() + config.kvHeads());
-        long layers = config.layers() * hidden * (attention + 3L * config.intermediateSize());
-        long vocabulary = hidden * config.vocabularySize();
-        double bits =
-                quantization.weightBits() == 0 ? Float.SIZE : quantization.weightBits() + 0.25;
+        double layers = 0;
+        for (LinearShape linear : LinearShape.of(config)) {
+            double weights = (double) linear.out() * linear.in();
+            layers += weights * bits(quantization.weightBits(linear.name()));
+        }
+        double vocabulary = (double) config.hiddenSize() * config.vocabularySize();
         double vocabularyBits =
                 quantization.head() == QuantizationConfig.Head.FLOAT ? Float.SIZE : Byte.SIZE;
         if (quantization.packsEmbedding(config.tiedEmbeddings())) {
-            vocabularyBits = bits;
+            vocabularyBits = bits(quantization.weightCode().width());
         }
         double matrices = config.tiedEmbeddings() ? 1 : 2;
-        return (long) ((layers * bits + matrices * vocabulary * vocabularyBits) / Byte.SIZE);
+        return (long) ((layers + matrices * vocabulary * vocabularyBits) / Byte.SIZE);
+    }
+
+    private static double bits(int bits) {
+        return bits == 0 ? Float.SIZE : bits == Byte.SIZE ? bits : bits + 0.25;
     }
 
     private CausalLm build(NDManager manager) throws MalformedModelException {
@@ -118,11 +119,15 @@ public final class RandomWeights extends LayerReader {
             return new FloatVocabulary(floats(rows, hidden, manager));
         }
         if (quantization.packsEmbedding(config.tiedEmbeddings())) {
-            PackedArrays packed = packed(rows, hidden, manager);
+            PackedArrays packed = packed(quantization.weightCode(), rows, hidden, manager);
             return CodedVocabulary.of(
                     quantization.rotation(hidden), quantization.activationBits(), packed);
         }
-        int length = quantization.rotation(hidden).paddedLength();
+        return CodedVocabulary.of(quantization.rotation(hidden), int8(rows, hidden, manager));
+    }
+
+    private Int8Arrays int8(int rows, int inFeatures, NDManager manager) {
+        int length = quantization.rotation(inFeatures).paddedLength();
         Int8Arrays codes = Int8Arrays.allocate(manager, rows, length);
         Int8Matrix matrix = codes.matrix();
         Int8Matrix pattern = Int8Matrix.allocate(PATTERN_ROWS, length);
@@ -134,7 +139,7 @@ public final class RandomWeights extends LayerReader {
         for (int row = 0; row < rows; row++) {
             matrix.rowScales().put(row, pattern.rowScale(row % PATTERN_ROWS));
         }
-        return CodedVocabulary.of(quantization.rotation(hidden), codes);
+        return codes;
     }
 
     /** {@inheritDoc} */
@@ -157,15 +162,18 @@ public final class RandomWeights extends LayerReader {
             throw new IllegalArgumentException(
                     name + " has " + out + " rows; random weights come in multiples of 16");
         }
+        int bits = quantization.weightBits(name);
         return NestQuantLinear.of(
                 quantization.rotation(in),
-                packed(out, in, manager),
+                bits == Byte.SIZE
+                        ? int8(out, in, manager)
+                        : packed(quantization.weightCode(bits), out, in, manager),
                 null,
                 quantization.activationBits());
     }
 
-    private PackedArrays packed(int out, int in, NDManager manager) {
-        PackedMatrix pattern = patterns.computeIfAbsent(in, this::pattern);
+    private PackedArrays packed(PackedCode code, int out, int in, NDManager manager) {
+        PackedMatrix pattern = patterns.computeIfAbsent(new Pattern(code, in), this::pattern);
         PackedArrays packed =
                 PackedArrays.allocate(
                         manager, pattern.code(), out, pattern.columns(), pattern.tensorScale());
@@ -178,8 +186,8 @@ public final class RandomWeights extends LayerReader {
         return packed;
     }
 
-    private PackedMatrix pattern(int inFeatures) {
-        int length = quantization.rotation(inFeatures).paddedLength();
+    private PackedMatrix pattern(Pattern key) {
+        int length = quantization.rotation(key.inFeatures()).paddedLength();
         float[] drawn = gaussian(PATTERN_ROWS, length);
         float largest = 0;
         for (int row = 0; row < PATTERN_ROWS; row++) {
@@ -188,9 +196,8 @@ public final class RandomWeights extends LayerReader {
                             largest,
                             PackedMatrixEncoder.largestBlockNorm(drawn, row * length, length));
         }
-        PackedCode code = quantization.weightCode();
-        float tensorScale = PackedMatrixEncoder.tensorScale(code, largest);
-        PackedMatrix pattern = PackedMatrix.allocate(code, PATTERN_ROWS, length, tensorScale);
+        float tensorScale = PackedMatrixEncoder.tensorScale(key.code(), largest);
+        PackedMatrix pattern = PackedMatrix.allocate(key.code(), PATTERN_ROWS, length, tensorScale);
         Parallel.forEach(
                 pattern.tiles(),
                 tile -> {

@@ -61,26 +61,10 @@ public final class LanguageModel implements AutoCloseable {
      * @param directory a HuggingFace model directory
      * @param quantization what is coded, see {@link QuantizationConfig}; null for the default, or
      *     what a quantised directory was written with
-     * @param arguments how texts are generated, see {@link
-     *     ai.djl.nestquant.engine.GenerationParameters}
-     * @return the model
-     * @throws IOException if a file is missing or cannot be read
-     * @throws MalformedModelException if the configuration or a tensor is not as it must be
-     */
-    public static LanguageModel open(
-            Path directory, QuantizationConfig quantization, Map<String, ?> arguments)
-            throws IOException, MalformedModelException {
-        return open(directory, quantization, null, arguments);
-    }
-
-    /**
-     * Loads and quantises a model for a text.
-     *
-     * @param directory a HuggingFace model directory
-     * @param quantization what is coded
      * @param calibration the text file to calibrate for, or null for the text that ships with the
      *     project
-     * @param arguments how texts are generated
+     * @param arguments how texts are generated, see {@link
+     *     ai.djl.nestquant.engine.GenerationParameters}
      * @return the model
      * @throws IOException if a file is missing or cannot be read
      * @throws MalformedModelException if the configuration or a tensor is not as it must be

@@ -64,7 +64,14 @@ public class RandomWeightsTest {
     @DataProvider
     public static Object[][] quantizations() {
         return new Object[][] {
-            {"none"}, {"w4a8"}, {"w3a8,head=float"}, {"w4,code=e8"}, {"w4a4kv4"}, {"kv4"}
+            {"none"},
+            {"w4a8"},
+            {"w3a8,head=float"},
+            {"w4,code=e8"},
+            {"w4a4kv4"},
+            {"kv4"},
+            {"w8a8"},
+            {"w4a8,w3=*.up_proj,w8=*.v_proj,exclude=*.0.mlp.*"}
         };
     }
 

@@ -24,7 +24,7 @@ public class CalibratedRoundingTest {
         Path directory = EmbeddedModel.path();
         QuantizationConfig config = QuantizationConfig.parse(quantization);
         try (LanguageModel exact =
-                        LanguageModel.open(directory, QuantizationConfig.NONE, Map.of());
+                        LanguageModel.open(directory, QuantizationConfig.NONE, null, Map.of());
                 LanguageModel coded =
                         LanguageModel.open(directory, config, calibration, Map.of())) {
             TokenWindows windows = new TokenWindows(coded.encode(text), 256, 4);
