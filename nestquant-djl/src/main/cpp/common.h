@@ -127,6 +127,21 @@ struct Level {
         EncodedRow& row);
 
     /**
+     * Encodes a vector that stands alone as integers [columns] with a scale, as
+     * codec.RowEncoder.encodeIntegers does, with the help of a pool's threads unless they are at
+     * work already; scratch from encodeBytes. Returns false as encodeRow does.
+     */
+    bool (*encodeVector)(
+        Pool& pool,
+        const LatticeCode& code,
+        int window,
+        const float* x,
+        int columns,
+        void* scratch,
+        std::int8_t* integers,
+        float* scale);
+
+    /**
      * Multiplies rows of 2^exponent entries, x [rows][2^exponent], by signs and by the Sylvester
      * matrix, each as rotation.Rotation does. Returns the largest squared norm of 8 neighbours
      * afterwards, NaN or infinite if an entry is.

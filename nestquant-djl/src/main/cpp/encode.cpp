@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common.h"
+#include "pool.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -575,6 +576,8 @@ struct Row {
     /** For each step the blocks that it might serve better [MAX_STEPS][groups][W]. */
     std::int32_t* open;
 
+    Row() = default;
+
     Row(const float* x, int columns, float* scratch) : entries(x), blocks(columns / 8), norm(0) {
         int padded = groups() * W;
         lanes = scratch;
@@ -606,11 +609,13 @@ struct Row {
             NQ_LEVEL::load(from + 11 * W)};
     }
 
-    /** Returns the sum of all blocks' errors, in their own order. */
-    double error() const {
-        double sum = 0;
+    /** Errors like `errors`, of a trial below LANES, until steps are open. */
+    float* trial(int i) const { return reinterpret_cast<float*>(open) + i * groups() * W; }
+
+    /** Returns a sum plus all blocks' errors [groups][W], added in the blocks' own order. */
+    double addErrors(double sum, const float* blockErrors) const {
         for (int block = 0; block < blocks; block++) {
-            sum += static_cast<double>(errors[places[block]]);
+            sum += static_cast<double>(blockErrors[places[block]]);
         }
         return sum;
     }
@@ -706,35 +711,29 @@ int nearestExponent(double ratio) {
     return STEPS_PER_OCTAVE * octave + steps;
 }
 
-/** The twin of RowEncoder and RowScaleSearch. */
-template <bool DUAL>
-struct RowEncoder {
-    using Blocks = Encoder<DUAL>;
+/** The exponent of the scale that suits a row of Gaussian entries. */
+int gaussianExponent(const LatticeCode& code, float tensorScale, double norm, int blocks) {
+    double scale = code.unit * __builtin_sqrt(norm / (8 * blocks));
+    return nearestExponent(static_cast<double>(tensorScale) / scale);
+}
 
-    const LatticeCode& code;
-    Row& row;
-    float tensorScale;
-    Blocks encoder;
-    double least;
-    bool leastOverloads;
+/** The i-th exponent to try: from the centre outwards, so that later ones are given up early. */
+int trialExponent(int centre, int i) {
+    return clamp(centre + (i % 2 == 0 ? i / 2 : -(i + 1) / 2));
+}
 
-    /** Tries an exponent; returns whether it is the best so far. */
-    bool improves(int exponent) {
-        encoder.setRowScale(code, rowScale(tensorScale, exponent));
+/**
+ * The twin of RowScaleSearch. `attempt(exponent, least, overloads)` returns a row's error, or
+ * any number above `least` for a larger one.
+ */
+struct ScaleSearch {
+    double least = static_cast<double>(INFINITE);
+    bool leastOverloads = false;
+
+    template <typename Attempt>
+    bool improves(int exponent, Attempt&& attempt) {
         bool overloads = false;
-        F sums = {};
-        for (int g = 0; g < row.groups(); g++) {
-            F x[8];
-            Bounds bounds = row.load(g, x);
-            F errors = encoder.leastError(x, bounds, overloads);
-            store(row.errors + g * W, errors);
-            sums += errors;
-            bool check = g % 4 == 3 || g + 1 == row.groups();
-            if (check && static_cast<double>(total(sums)) > SURELY * least) {
-                return false;
-            }
-        }
-        double error = row.error();
+        double error = attempt(exponent, least, overloads);
         if (error >= least) {
             return false;
         }
@@ -743,21 +742,58 @@ struct RowEncoder {
         return true;
     }
 
-    int bestExponent(int centre, int window) {
-        least = __builtin_inf();
-        leastOverloads = false;
+    template <typename Attempt>
+    int bestExponent(int centre, int window, Attempt&& attempt) {
         int best = clamp(centre);
         for (int i = 0; i <= 2 * window; i++) {
-            // from the centre outwards: later exponents are given up early
-            int e = clamp(centre + (i % 2 == 0 ? i / 2 : -(i + 1) / 2));
-            best = improves(e) ? e : best;
+            int e = trialExponent(centre, i);
+            best = improves(e, attempt) ? e : best;
         }
         // the best so far shortens blocks: a scale that covers more of them may be better
         int e = clamp(centre - window) - 1;
         for (; e >= clamp(best - PATIENCE) && leastOverloads; e--) {
-            best = improves(e) ? e : best;
+            best = improves(e, attempt) ? e : best;
         }
         return best;
+    }
+};
+
+/** The twin of RowEncoder, for a row or for a piece of it. */
+template <bool DUAL>
+struct RowEncoder {
+    using Blocks = Encoder<DUAL>;
+
+    const LatticeCode* code;
+    Row row;
+    float tensorScale;
+    Blocks encoder;
+
+    /**
+     * Finds the blocks' least errors [groups][W] at an exponent, and whether any overload. Returns
+     * their sum in any order, which may lack some if it is beyond a limit for sure.
+     */
+    float findErrors(int exponent, double limit, float* blockErrors, bool& overloads) {
+        encoder.setRowScale(*code, rowScale(tensorScale, exponent));
+        F sums = {};
+        for (int g = 0; g < row.groups(); g++) {
+            F x[8];
+            Bounds bounds = row.load(g, x);
+            F errors = encoder.leastError(x, bounds, overloads);
+            store(blockErrors + g * W, errors);
+            sums += errors;
+            if (g % 4 == 3 && static_cast<double>(total(sums)) > SURELY * limit) {
+                break;
+            }
+        }
+        return total(sums);
+    }
+
+    int bestExponent(int centre, int window) {
+        ScaleSearch search;
+        return search.bestExponent(centre, window, [&](int e, double least, bool& overloads) {
+            double sum = static_cast<double>(findErrors(e, least, row.errors, overloads));
+            return sum > SURELY * least ? sum : row.addErrors(0, row.errors);
+        });
     }
 
     /**
@@ -770,7 +806,7 @@ struct RowEncoder {
         out.exponent = exponent;
         out.scale = rowScale(tensorScale, exponent);
         out.norm = row.norm;
-        encoder.setRowScale(code, out.scale);
+        encoder.setRowScale(*code, out.scale);
         int open[MAX_STEPS] = {};
         bool fitting = true;
         for (int g = 0; g < row.groups(); g++) {
@@ -788,7 +824,7 @@ struct RowEncoder {
             }
             improve<true>(encoder.size - 1, opened(0), out.overloads, out);
         }
-        out.error = row.error();
+        out.error = row.addErrors(0, row.errors);
         return fitting;
     }
 
@@ -908,20 +944,180 @@ private:
 
 template <bool DUAL>
 void encodeArranged(
-    const LatticeCode& code, float tensorScale, int window, Row& row, EncodedRow& out) {
-    RowEncoder<DUAL> encoder{code, row, tensorScale, {}, 0, false};
+    const LatticeCode& code, float tensorScale, int window, const Row& row, EncodedRow& out) {
+    RowEncoder<DUAL> encoder{&code, row, tensorScale, {}};
     if (row.norm == 0) {
         encoder.finish(0, out);
         return;
     }
-    double scale = code.unit * __builtin_sqrt(row.norm / (8 * row.blocks));
-    int centre = nearestExponent(static_cast<double>(tensorScale) / scale);
+    int centre = gaussianExponent(code, tensorScale, row.norm, row.blocks);
     // without a window the search would only look whether every block is inside
     if (window == 0 && encoder.finish(clamp(centre), out)) {
         return;
     }
     encoder.finish(encoder.bestExponent(centre, window), out);
 }
+
+/** Shares a vector's encoding among threads: pieces of its blocks, all first trials at once. */
+template <bool DUAL>
+struct SharedEncoder {
+    /** Pieces have multiples of so many blocks, and so have their scratch and their results. */
+    static constexpr int UNIT = 16;
+
+    /** Below it passing entries from core to core takes longer than encoding them. */
+    static constexpr int SMALLEST = 6;
+    static constexpr int MOST_PIECES = 16;
+
+    /** On lines of its own, pairs of which processors fetch together. */
+    struct alignas(128) Piece {
+        RowEncoder<DUAL> encoder;
+        EncodedRow out;
+        bool bad;
+
+        /** Of the trials: errors' sums, in any order, and whether a block overloads. */
+        float sums[Row::LANES];
+        bool overloads[Row::LANES];
+    };
+
+    Pool& pool;
+    int count;
+    Piece pieces[MOST_PIECES];
+
+    /** What the pieces try next. */
+    int first;
+    int last;
+    int exponents[Row::LANES];
+
+    /** What they are encoded at. */
+    int exponent;
+
+    /** Integers m·y [columns]. */
+    std::int8_t* integers;
+
+    static int unitsOf(int columns) { return (columns / 8 + UNIT - 1) / UNIT; }
+
+    /** How many pieces are worth it. */
+    static int piecesOf(const Pool& pool, int columns) {
+        int most = unitsOf(columns) / SMALLEST;
+        most = most < MOST_PIECES ? most : MOST_PIECES;
+        return pool.threadsHere() < most ? pool.threadsHere() : most;
+    }
+
+    SharedEncoder(
+        Pool& threads, int parts, const LatticeCode& code, float tensorScale, const float* x,
+        int columns, float* scratch, const EncodedRow& out)
+        : pool(threads), count(parts) {
+        int units = unitsOf(columns);
+        for (int i = 0; i < count; i++) {
+            int from = 8 * UNIT * (units * i / count);
+            int to = 8 * UNIT * (units * (i + 1) / count);
+            to = to < columns ? to : columns;
+            Row row(x + from, to - from, scratch + encodeScratch(from));
+            pieces[i] = {{&code, row, tensorScale, {}}, {}, false, {}, {}};
+            pieces[i].out.points = out.points + from;
+            pieces[i].out.indices = out.indices + from / 8;
+        }
+    }
+
+    template <void (SharedEncoder::*STAGE)(Piece&)>
+    void run() {
+        pool.run(
+            count,
+            [](void* shared, int part) {
+                SharedEncoder& s = *static_cast<SharedEncoder*>(shared);
+                (s.*STAGE)(s.pieces[part]);
+            },
+            this);
+    }
+
+    void start(Piece& piece) {
+        piece.bad = !arrange(*piece.encoder.code, piece.encoder.row);
+        if (!piece.bad) {
+            tryScales(piece);
+        }
+    }
+
+    void tryScales(Piece& piece) {
+        for (int i = first; i <= last; i++) {
+            piece.overloads[i] = false;
+            float* errors = piece.encoder.row.trial(i);
+            piece.sums[i] = piece.encoder.findErrors(
+                exponents[i], static_cast<double>(INFINITE), errors, piece.overloads[i]);
+        }
+    }
+
+    void finish(Piece& piece) {
+        piece.encoder.finish(exponent, piece.out);
+        const LatticeCode& code = *piece.encoder.code;
+        std::int64_t at = piece.out.points - pieces[0].out.points;
+        decodeIntegers(code, piece.out, 8 * piece.encoder.row.blocks, integers + at);
+    }
+
+    /** Returns a trial's error: the ordered sum of all blocks', which are other threads' and far. */
+    double errorOf(int trial) const {
+        double sum = 0;
+        for (int i = 0; i < count; i++) {
+            const Row& row = pieces[i].encoder.row;
+            sum = row.addErrors(sum, row.trial(trial));
+        }
+        return sum;
+    }
+
+    double sumOf(int trial, bool& overloads) const {
+        double sum = 0;
+        for (int i = 0; i < count; i++) {
+            sum += static_cast<double>(pieces[i].sums[trial]);
+            overloads |= pieces[i].overloads[trial];
+        }
+        return sum;
+    }
+
+    /**
+     * The search after the first trials, with errors in order or with pieces' sums; these leave
+     * `sure` set if no two of them are so close that their order might matter.
+     */
+    int bestExponent(int centre, int window, bool ordered, bool& sure) {
+        int next = 0;
+        // twice what so many roundings of floats may lose
+        double margin = 1 + 2e-7 * (pieces[0].encoder.row.groups() + count + 8);
+        ScaleSearch search;
+        return search.bestExponent(centre, window, [&](int e, double least, bool& overloads) {
+            int trial = next++;
+            if (trial > 2 * window) {
+                trial = 2 * window + 1;
+                first = trial;
+                last = trial;
+                exponents[trial] = e;
+                run<&SharedEncoder::tryScales>();
+            }
+            double sum = sumOf(trial, overloads);
+            sure &= sum > margin * least || margin * sum < least;
+            return ordered ? errorOf(trial) : sum;
+        });
+    }
+
+    /** Returns false if an entry is too large or no number. */
+    bool encode(int centre, int window, std::int8_t* to, float* scale) {
+        integers = to;
+        first = 0;
+        last = 2 * window;
+        for (int i = 0; i <= last; i++) {
+            exponents[i] = trialExponent(centre, i);
+        }
+        run<&SharedEncoder::start>();
+        for (int i = 0; i < count; i++) {
+            if (pieces[i].bad) {
+                return false;
+            }
+        }
+        bool sure = true;
+        exponent = bestExponent(centre, window, false, sure);
+        exponent = sure ? exponent : bestExponent(centre, window, true, sure);
+        run<&SharedEncoder::finish>();
+        *scale = pieces[0].out.scale;
+        return true;
+    }
+};
 
 }  // namespace
 
@@ -942,6 +1138,36 @@ bool encodeRow(
     } else {
         encodeArranged<false>(code, tensorScale, window, row, out);
     }
+    return true;
+}
+
+bool encodeVector(
+    Pool& pool, const LatticeCode& code, int window, const float* x, int columns, void* scratch,
+    std::int8_t* integers, float* scale) {
+    double norm = sumOfSquares(x, columns);
+    float tensorScale = tensorScaleOf(code, norm, columns);
+    if (tensorScale == 0) {
+        std::memset(integers, 0, static_cast<std::size_t>(columns));
+        *scale = 0;
+        return true;
+    }
+    EncodedRow row;
+    float* floats = encodedRow(scratch, columns, row);
+    int pieces = SharedEncoder<true>::piecesOf(pool, columns);
+    if (pieces > 1 && 2 * window + 1 < Row::LANES) {
+        int centre = gaussianExponent(code, tensorScale, norm, columns / 8);
+        if (code.dual) {
+            SharedEncoder<true> shared(pool, pieces, code, tensorScale, x, columns, floats, row);
+            return shared.encode(centre, window, integers, scale);
+        }
+        SharedEncoder<false> shared(pool, pieces, code, tensorScale, x, columns, floats, row);
+        return shared.encode(centre, window, integers, scale);
+    }
+    if (!encodeRow(code, tensorScale, window, x, columns, floats, row)) {
+        return false;
+    }
+    decodeIntegers(code, row, columns, integers);
+    *scale = row.scale;
     return true;
 }
 

@@ -5,6 +5,7 @@
 /** Encoding of rows in Voronoi codes of E8; the twin of RowEncoder.java, bit for bit. */
 namespace nq {
 
+class Pool;
 struct Context;
 
 /** The largest number of steps of a ladder. */
@@ -62,6 +63,17 @@ bool encodeRow(
     int columns,
     float* scratch,
     EncodedRow& row);
+
+/** Encodes a vector that stands alone, see Level. */
+bool encodeVector(
+    Pool& pool,
+    const LatticeCode& code,
+    int window,
+    const float* x,
+    int columns,
+    void* scratch,
+    std::int8_t* integers,
+    float* scale);
 }  // namespace NQ_LEVEL
 #endif
 
@@ -74,12 +86,14 @@ std::int64_t encodeBytes(int columns);
 /** Lays out an encoded row in `memory` of so many bytes; returns the scratch beside it. */
 float* encodedRow(void* memory, int columns, EncodedRow& row);
 
+/** Returns Σ x², block by block, floats added to a double. */
+double sumOfSquares(const float* x, int columns);
+
 /**
- * Returns the scale with exponent 0 for a vector that stands alone, 1024 times the one that suits
- * its root mean square; 0 if that is below 1e-12, where the vector counts as zero. The vector's
- * squared norm is summed up block by block, floats to a double.
+ * Returns the scale with exponent 0 for a vector of a squared norm that stands alone, 1024 times the
+ * one that suits its root mean square; 0 if that is below 1e-12, where the vector counts as zero.
  */
-float tensorScaleOf(const LatticeCode& code, const float* x, int columns);
+float tensorScaleOf(const LatticeCode& code, double norm, int columns);
 
 /** Returns what the ordinal of codec.PackedCode stands for. */
 const LatticeCode& latticeCode(int ordinal);

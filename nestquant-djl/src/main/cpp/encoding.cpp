@@ -24,6 +24,7 @@ constexpr double SMALLEST_SCALE = 1e-12;
 constexpr int SPARE_BIT = 28;
 
 constexpr std::uint64_t EACH_BYTE = 0x0101010101010101u;
+constexpr std::uint64_t EVEN_BYTES = 0x00FF00FF00FF00FFu;
 constexpr std::uint32_t LOW_FIELDS = 0x07070707u;
 
 /** The nibble word of a leader, all eight coordinates at once as bytes. */
@@ -71,6 +72,7 @@ void put3(std::int32_t* tile, int block, std::uint32_t word) {
 
 struct IntegersJob {
     const Level* level;
+    Pool& pool;
     const LatticeCode& code;
     const float* x;
     int rows;
@@ -85,25 +87,14 @@ struct IntegersJob {
 
 void encodeVector(void* shared, int part) {
     IntegersJob& job = *static_cast<IntegersJob*>(shared);
-    const float* x = job.x + static_cast<std::int64_t>(part) * job.columns;
-    std::int8_t* integers = job.integers + static_cast<std::int64_t>(part) * job.columns;
-    float tensorScale = tensorScaleOf(job.code, x, job.columns);
-    if (tensorScale == 0) {
-        std::memset(integers, 0, static_cast<std::size_t>(job.columns));
-        job.scales[part] = 0;
-        return;
-    }
-    EncodedRow row;
-    float* scratch = encodedRow(threadScratch(encodeBytes(job.columns)), job.columns, row);
-    if (!job.level->encodeRow(
-            job.code, tensorScale, job.window, x, job.columns, scratch, row)) {
+    std::int64_t at = static_cast<std::int64_t>(part) * job.columns;
+    if (!job.level->encodeVector(
+            job.pool, job.code, job.window, job.x + at, job.columns,
+            threadScratch(encodeBytes(job.columns)), job.integers + at, job.scales + part)) {
         int first = job.bad;
         while (part < first && !job.bad.compare_exchange_weak(first, part)) {
         }
-        return;
     }
-    decodeIntegers(job.code, row, job.columns, integers);
-    job.scales[part] = row.scale;
 }
 
 }  // namespace
@@ -112,7 +103,7 @@ const LatticeCode& latticeCode(int ordinal) {
     return CODES[ordinal];
 }
 
-float tensorScaleOf(const LatticeCode& code, const float* x, int columns) {
+double sumOfSquares(const float* x, int columns) {
     double norm = 0;
     for (int block = 0; block < columns; block += 8) {
         float sum = 0;
@@ -121,16 +112,24 @@ float tensorScaleOf(const LatticeCode& code, const float* x, int columns) {
         }
         norm += static_cast<double>(sum);
     }
+    return norm;
+}
+
+float tensorScaleOf(const LatticeCode& code, double norm, int columns) {
     double scale = code.unit * __builtin_sqrt(norm / columns);
     return scale < SMALLEST_SCALE ? 0 : static_cast<float>(scale * 1024);
 }
 
 void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns, std::int8_t* out) {
     for (int block = 0; block < columns / 8; block++) {
-        int step = code.steps[row.indices[block]];
-        for (int i = 8 * block; i < 8 * block + 8; i++) {
-            out[i] = static_cast<std::int8_t>(step * row.points[i]);
-        }
+        // every other byte at a time, products modulo 256 with room for what is above
+        std::uint64_t step = static_cast<std::uint64_t>(code.steps[row.indices[block]]);
+        std::uint64_t bytes;
+        std::memcpy(&bytes, row.points + 8 * block, 8);
+        std::uint64_t even = (bytes & EVEN_BYTES) * step & EVEN_BYTES;
+        std::uint64_t odd = (bytes >> 8 & EVEN_BYTES) * step & EVEN_BYTES;
+        bytes = even | odd << 8;
+        std::memcpy(out + 8 * block, &bytes, 8);
     }
 }
 
@@ -182,7 +181,7 @@ int encodeIntegers(
     std::int8_t* integers,
     float* scales) {
     IntegersJob job = {
-        context.level, CODES[code], x, rows, columns, window, integers, scales, {rows}};
+        context.level, context.pool, CODES[code], x, rows, columns, window, integers, scales, {rows}};
     context.pool.run(rows, encodeVector, &job);
     return job.bad == rows ? -1 : job.bad.load();
 }

@@ -19,7 +19,7 @@ constexpr int STEP_TOKENS = 4;
 constexpr int CHUNK = 512;
 
 /** Exponents of row scales tried to each side: for activations, codec.RowEncoder.SCALE_WINDOW. */
-constexpr int ACTIVATION_WINDOW = 1;
+constexpr int ACTIVATION_WINDOW = 2;
 constexpr int CACHE_WINDOW = 3;
 
 NQ_INLINE int bound(int units, int part, int parts) {
@@ -106,27 +106,6 @@ void roundRow(const float* x, int n, int bits, std::int8_t* high, std::int8_t* l
     }
 }
 
-std::int64_t encodeBytes(int columns) {
-    return Arena::bytes<float>(encodeScratch(columns)) + Arena::bytes<std::int8_t>(columns) +
-           Arena::bytes<std::uint8_t>(columns / 8);
-}
-
-/** Encodes a row; what it decodes to is in `row`, which lives in the scratch. */
-void encode(const LatticeCode& code, float tensorScale, int window, const float* x, int columns,
-            char* scratch, EncodedRow& row, int* failed) {
-    Arena arena = {scratch};
-    float* floats = arena.take<float>(encodeScratch(columns));
-    row.points = arena.take<std::int8_t>(columns);
-    row.indices = arena.take<std::uint8_t>(columns / 8);
-    if (!encodeRow(code, tensorScale, window, x, columns, floats, row)) {
-        __atomic_store_n(failed, 1, __ATOMIC_RELAXED);
-        std::memset(row.points, 0, static_cast<std::size_t>(columns));
-        std::memset(row.indices, 0, static_cast<std::size_t>(columns / 8));
-        row.exponent = LARGEST_EXPONENT;
-        row.scale = 0;
-    }
-}
-
 /** Where the input of a product comes from. */
 struct Source {
     enum Kind { NORM, PLAIN, GATED } kind;
@@ -141,6 +120,7 @@ struct Source {
 
 /** Rotates and codes the inputs of a product, tokens in parallel. */
 struct Prepare {
+    Pool* pool;
     const Layer* layer;
     const Rotation* rotation;
     Source source;
@@ -171,27 +151,23 @@ struct Prepare {
             roundRow(x, r.padded, layer->activationBits, to.high + at, to.low + at, to.scales + t);
             return;
         }
-        const LatticeCode& code = latticeCode(E8_16);
-        float tensorScale = tensorScaleOf(code, x, r.padded);
-        if (tensorScale == 0) {
+        // the workers help with a single token
+        if (!encodeVector(*pool, latticeCode(E8_16), ACTIVATION_WINDOW, x, r.padded, arena.next,
+                          to.high + at, to.scales + t)) {
+            __atomic_store_n(failed, 1, __ATOMIC_RELAXED);
             std::memset(to.high + at, 0, static_cast<std::size_t>(r.padded));
             to.scales[t] = 0;
-            return;
         }
-        EncodedRow row;
-        encode(code, tensorScale, ACTIVATION_WINDOW, x, r.padded, arena.next, row, failed);
-        decodeIntegers(code, row, r.padded, to.high + at);
-        to.scales[t] = row.scale;
     }
 
     std::int64_t scratchBytes() const {
         return 2 * Arena::bytes<float>(rotation->padded) + encodeBytes(rotation->padded);
     }
 
-    void run(Pool& pool) {
-        parts = tokens == 1 ? 1 : PARTS * pool.threads();
+    void run() {
+        parts = tokens == 1 ? 1 : PARTS * pool->threads();
         parts = parts < tokens ? parts : tokens;
-        pool.run(
+        pool->run(
             parts,
             [](void* shared, int part) {
                 const Prepare& p = *static_cast<Prepare*>(shared);
@@ -313,8 +289,8 @@ struct Attention {
             turn(k + at, layer->keyNorm, t, x, work);
             int position = pass->past + t;
             if (layer->codedCache) {
-                encodeVector(0, head, position, x, arena.next);
-                encodeVector(1, head, position, v + at, arena.next);
+                encodeHead(0, head, position, x, arena.next);
+                encodeHead(1, head, position, v + at, arena.next);
             } else {
                 std::int64_t row = static_cast<std::int64_t>(head) * pass->capacity + position;
                 float* keys = reinterpret_cast<float*>(pass->slots[0]);
@@ -325,13 +301,17 @@ struct Attention {
         }
     }
 
-    void encodeVector(int side, int head, int position, const float* x, char* scratch) const {
+    void encodeHead(int side, int head, int position, const float* x, char* scratch) const {
         const std::int64_t* slot = pass->slots + 6 * (position / pass->capacity) + 3 * side;
         PackedRows to = {E8_16, size, reinterpret_cast<std::int32_t*>(slot[0]),
                          reinterpret_cast<std::int32_t*>(slot[1]),
                          reinterpret_cast<std::uint8_t*>(slot[2])};
         EncodedRow row;
-        encode(latticeCode(E8_16), CACHE_TENSOR_SCALE, CACHE_WINDOW, x, size, scratch, row, pass->failed);
+        float* floats = encodedRow(scratch, size, row);
+        if (!encodeRow(latticeCode(E8_16), CACHE_TENSOR_SCALE, CACHE_WINDOW, x, size, floats, row)) {
+            __atomic_store_n(pass->failed, 1, __ATOMIC_RELAXED);
+            return;
+        }
         packRow(to, head * pass->capacity + position % pass->capacity, row);
     }
 
@@ -545,33 +525,33 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
     Buffers::run(layer, n, pass.past + n, tiles, &arena, &b);
 
     // attention
-    Prepare normed = {&layer, &layer.hiddenRotation,
+    Prepare normed = {&pool, &layer, &layer.hiddenRotation,
                       {Source::NORM, pass.h, layer.attentionNorm, layer.hidden}, b.coded, n, pass.failed, 0};
-    normed.run(pool);
+    normed.run();
     Rows x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
     Products projections = {x, {&layer.query, &layer.key, &layer.value}, {b.q, b.k, b.v}, 3, {}, 0};
     projections.run(pool);
     int size = layer.codedCache ? layer.headRotation.padded : layer.headSize;
     Attention attention = {&layer, &pass, b.q, b.k, b.v, b.mixed, b.keyTiles, b.valueTiles, size, 0};
     attention.run(pool);
-    Prepare mixed = {&layer, &layer.mixedRotation,
+    Prepare mixed = {&pool, &layer, &layer.mixedRotation,
                      {Source::PLAIN, b.mixed, nullptr, layer.heads * layer.headSize}, b.coded, n, pass.failed, 0};
-    mixed.run(pool);
+    mixed.run();
     x = b.coded.rows(n, layer.mixedRotation.padded, bits);
     Products output = {x, {&layer.output}, {b.out}, 1, {}, 0};
     output.run(pool);
     add(pass.h, b.out, static_cast<std::int64_t>(n) * layer.hidden);
 
     // feed-forward
-    Prepare again = {&layer, &layer.hiddenRotation,
+    Prepare again = {&pool, &layer, &layer.hiddenRotation,
                      {Source::NORM, pass.h, layer.feedForwardNorm, layer.hidden}, b.coded, n, pass.failed, 0};
-    again.run(pool);
+    again.run();
     x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
     Products gates = {x, {&layer.gate, &layer.up}, {b.gate, b.up}, 2, {}, 0};
     gates.run(pool);
-    Prepare gated = {&layer, &layer.innerRotation, {Source::GATED, b.gate, b.up, layer.inner},
+    Prepare gated = {&pool, &layer, &layer.innerRotation, {Source::GATED, b.gate, b.up, layer.inner},
                      b.coded, n, pass.failed, 0};
-    gated.run(pool);
+    gated.run();
     x = b.coded.rows(n, layer.innerRotation.padded, bits);
     Products down = {x, {&layer.down}, {b.out}, 1, {}, 0};
     down.run(pool);

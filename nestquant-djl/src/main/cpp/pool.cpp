@@ -67,8 +67,12 @@ int Pool::setThreads(int threads) {
     return count + 1;
 }
 
+int Pool::threadsHere() const {
+    return inPart ? 1 : threads();
+}
+
 void Pool::run(int parts, Part part, void* job) {
-    bool alone = parts < 2 || workers.load(std::memory_order_relaxed) == 0 || inPart;
+    bool alone = parts < 2 || threadsHere() == 1;
     if (!alone && pthread_mutex_trylock(&turn) == 0) {
         share(parts, part, job);
         pthread_mutex_unlock(&turn);

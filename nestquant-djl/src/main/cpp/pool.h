@@ -34,6 +34,9 @@ public:
     /** Returns the number of threads, the caller's included. */
     int threads() const { return 1 + workers.load(std::memory_order_relaxed); }
 
+    /** Returns the number of threads for a job of the calling thread: one within a part. */
+    int threadsHere() const;
+
     /**
      * Stops or starts workers; waits for a running job.
      *

@@ -16,7 +16,7 @@ import ai.djl.nestquant.kernels.Kernels;
 final class ActivationCode {
 
     /** Scales tried to each side of the one that suits Gaussian entries, in steps of 2^(1/12). */
-    private static final int SCALE_WINDOW = 1;
+    private static final int SCALE_WINDOW = 2;
 
     private ActivationCode() {}
 

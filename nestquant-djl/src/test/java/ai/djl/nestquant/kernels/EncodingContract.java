@@ -138,6 +138,29 @@ public abstract class EncodingContract {
         }
     }
 
+    /** One vector at a time, long enough to be encoded in pieces. */
+    @Test
+    public void singleVectorsAreThoseOfTheSpecification() {
+        int rows = 24;
+        for (PackedCode code : PackedCode.values()) {
+            for (int columns : new int[] {1528, 1544, 2048, 4104}) {
+                float[] x = rows(rows, columns, new Random(SEED + columns));
+                for (int row = 0; row < rows; row++) {
+                    int start = row * columns;
+                    float[] vector = Arrays.copyOfRange(x, start, start + columns);
+                    byte[] integers = new byte[columns];
+                    int window = row % 3;
+                    float scale =
+                            RowEncoder.encodeIntegers(code, vector, 0, columns, window, integers);
+                    Int8Rows actual = kernels(3).encodeIntegers(code, vector, 1, window);
+                    String what = code + ", " + columns + " columns, row " + row;
+                    Assert.assertEquals(actual.scales()[0], scale, what);
+                    Assert.assertEquals(actual.high(), integers, what);
+                }
+            }
+        }
+    }
+
     @Test
     public void integersTimesTheirScaleAreNearTheVector() {
         float[] x = new float[2 * 576];
@@ -173,6 +196,12 @@ public abstract class EncodingContract {
             assertRefused(
                     () -> kernels(1).encodeIntegers(PackedCode.E8_8, x, 3, 1),
                     "column 41",
+                    "" + value);
+            float[] vector = rows(1, 2048, new Random(SEED));
+            vector[1500] = value;
+            assertRefused(
+                    () -> kernels(2).encodeIntegers(PackedCode.E8_16, vector, 1, 1),
+                    "column 1500",
                     "" + value);
         }
     }
