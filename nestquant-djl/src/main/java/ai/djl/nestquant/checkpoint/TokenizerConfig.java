@@ -58,6 +58,21 @@ public record TokenizerConfig(String chatTemplate, Path source, Map<String, Stri
                 : new TokenizerConfig(template(config), file, tokens);
     }
 
+    /**
+     * Throws if the model's publisher says nothing about chats.
+     *
+     * @throws CheckpointException if there is no template
+     */
+    public void requireChatTemplate() throws CheckpointException {
+        if (chatTemplate == null) {
+            throw new CheckpointException(
+                    source
+                            + " has no key 'chat_template', and there is no chat_template.jinja:"
+                            + " this model's publisher says nothing about chats; give a plain"
+                            + " prompt, or use an instruction-tuned model");
+        }
+    }
+
     private static String template(ConfigSection config) throws CheckpointException {
         if (!config.isArray(TEMPLATE)) {
             return config.text(TEMPLATE, null);

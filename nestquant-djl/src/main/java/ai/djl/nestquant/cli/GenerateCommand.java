@@ -1,5 +1,7 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.nestquant.checkpoint.CheckpointException;
+import ai.djl.nestquant.checkpoint.TokenizerConfig;
 import ai.djl.nestquant.engine.Chat;
 import ai.djl.nestquant.engine.GenerationParameters;
 import ai.djl.nestquant.pipeline.GenerationReport;
@@ -9,6 +11,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -98,7 +101,7 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
 
     /** {@inheritDoc} */
     @Override
-    void prepare() throws IOException {
+    void prepare() throws IOException, CheckpointException {
         if ((prompt == null) == (text == null)) {
             throw wrongUsage("give one prompt, as --prompt TEXT, as TEXT or as - (standard input)");
         }
@@ -122,6 +125,13 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
         } catch (IllegalArgumentException e) {
             throw wrongUsage(e.getMessage());
         }
+        if (isChat() && Files.isDirectory(directory())) { // rather now than after quantising
+            TokenizerConfig.load(directory()).requireChatTemplate();
+        }
+    }
+
+    private boolean isChat() {
+        return chat || system != null;
     }
 
     private String standardInput() throws IOException {
@@ -149,7 +159,7 @@ final class GenerateCommand extends ModelCommand<GenerationReport> {
     @Override
     GenerationReport run(LanguageModel loaded) throws TranslateException {
         Consumer<String> onPiece = isJson() ? piece -> {} : this::out;
-        if (chat || system != null) {
+        if (isChat()) {
             Chat messages = system == null ? new Chat() : new Chat().system(system);
             return loaded.generate(messages.user(prompt), onPiece);
         }

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.cli;
 
+import ai.djl.nestquant.checkpoint.CheckpointException;
 import ai.djl.nestquant.engine.EmbeddedModel;
 import ai.djl.nestquant.kernels.Kernels;
 import com.google.gson.Gson;
@@ -79,7 +80,7 @@ abstract class ReportCommand<R> implements Callable<Integer> {
     }
 
     /** Checks options before a model is loaded. */
-    void prepare() throws IOException {}
+    void prepare() throws IOException, CheckpointException {}
 
     /** Does what the command is for. */
     abstract R report() throws Exception;

@@ -61,13 +61,7 @@ final class ChatTemplate {
      */
     static ChatTemplate open(Path directory) throws IOException, CheckpointException {
         TokenizerConfig config = TokenizerConfig.load(directory);
-        if (config.chatTemplate() == null) {
-            throw new CheckpointException(
-                    config.source()
-                            + " has no key 'chat_template', and there is no chat_template.jinja:"
-                            + " this model's publisher says nothing about chats; give a plain"
-                            + " prompt, or use an instruction-tuned model");
-        }
+        config.requireChatTemplate();
         return new ChatTemplate(config);
     }
 

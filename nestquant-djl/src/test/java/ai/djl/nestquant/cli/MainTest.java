@@ -478,6 +478,10 @@ public class MainTest {
                 "exclude=*.dwn_proj names no block of this model");
         Path directory = Files.createTempDirectory("nestquant-empty");
         assertError(
+                run("generate", "--chat", "Hello", "--model", directory.toString()),
+                1,
+                directory.resolve("tokenizer_config.json") + " has no key 'chat_template'");
+        assertError(
                 run("perplexity", "--json", "--text", directory.toString()),
                 1,
                 directory + " is a directory");
