@@ -13,9 +13,7 @@ import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.LocalDate;
-import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -78,17 +76,15 @@ final class ChatTemplate {
                         .build();
         Jinjava jinjava = new Jinjava(settings);
         jinjava.getGlobalContext().registerFilter(new Trim());
-        for (String function : List.of("raise_exception", "strftime_now")) {
-            jinjava.getGlobalContext()
-                    .registerFunction(
-                            new ELFunctionDefinition(
-                                    "",
-                                    function,
-                                    ChatTemplate.class,
-                                    function.equals("strftime_now") ? "today" : "refuse",
-                                    String.class));
-        }
+        register(jinjava, "raise_exception", "refuse");
+        register(jinjava, "strftime_now", "today");
         return jinjava;
+    }
+
+    private static void register(Jinjava jinjava, String name, String method) {
+        ELFunctionDefinition function =
+                new ELFunctionDefinition("", name, ChatTemplate.class, method, String.class);
+        jinjava.getGlobalContext().registerFunction(function);
     }
 
     /**
@@ -160,35 +156,15 @@ final class ChatTemplate {
     /**
      * {@code strftime_now} of templates, which ask for the date only.
      *
-     * @param format as for C's strftime: %d, %b, %B, %m, %Y, %y and other text
+     * @param format as for C's strftime, which Java's dates follow: %d, %b, %B, %m, %Y, %y, %a, %A
      * @return today's date
      */
     public static String today(String format) {
-        LocalDate today = LocalDate.now();
-        StringBuilder date = new StringBuilder();
-        for (int i = 0; i < format.length(); i++) {
-            char c = format.charAt(i);
-            if (c != '%' || i + 1 == format.length()) {
-                date.append(c);
-                continue;
-            }
-            char field = format.charAt(++i);
-            String pattern =
-                    switch (field) {
-                        case 'd' -> "dd";
-                        case 'b' -> "MMM";
-                        case 'B' -> "MMMM";
-                        case 'm' -> "MM";
-                        case 'Y' -> "yyyy";
-                        case 'y' -> "yy";
-                        case 'A' -> "EEEE";
-                        case 'a' -> "EEE";
-                        default ->
-                                throw new IllegalArgumentException(
-                                        "date field %" + field + " is not supported");
-                    };
-            date.append(DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(today));
+        if (format.replaceAll("%[dbBmYyaA]", "").contains("%")) {
+            throw new IllegalArgumentException(
+                    "date \"" + format + "\" has other fields than dates");
         }
-        return date.toString();
+        return String.format(
+                Locale.ENGLISH, format.replaceAll("%(.)", "%1\\$t$1"), LocalDate.now());
     }
 }

@@ -150,6 +150,7 @@ public class ChatTemplateTest {
             {"{% for m in messages %}", "the chat template cannot be used"},
             {"{{ messages[0].content.swapcase() }}", "swapcase"},
             {"{{ '%s'.format(1) }}", "format of strings"},
+            {"{{ strftime_now('%d %H') }}", "strftime_now"},
             {"{{ raise_exception('only users') }}", "refuses these messages: only users"},
         };
         for (String[] template : templates) {
