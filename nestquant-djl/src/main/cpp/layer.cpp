@@ -18,8 +18,7 @@ constexpr int STEP_TOKENS = 4;
 /** Tokens of a pass through the layer: bounds its scratch. */
 constexpr int CHUNK = 512;
 
-/** Exponents of row scales tried to each side: for activations, codec.RowEncoder.SCALE_WINDOW. */
-constexpr int ACTIVATION_WINDOW = 2;
+/** codec.RowEncoder.SCALE_WINDOW. */
 constexpr int CACHE_WINDOW = 3;
 
 NQ_INLINE int bound(int units, int part, int parts) {
@@ -152,8 +151,8 @@ struct Prepare {
             return;
         }
         // the workers help with a single token
-        if (!encodeVector(*pool, latticeCode(E8_16), ACTIVATION_WINDOW, x, r.padded, arena.next,
-                          to.high + at, to.scales + t)) {
+        if (!encodeVector(*pool, latticeCode(E8_16), x, r.padded, arena.next, to.high + at,
+                          to.scales + t)) {
             __atomic_store_n(failed, 1, __ATOMIC_RELAXED);
             std::memset(to.high + at, 0, static_cast<std::size_t>(r.padded));
             to.scales[t] = 0;

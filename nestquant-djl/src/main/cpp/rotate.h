@@ -40,6 +40,36 @@ void sixteenPoints(float* x, int n) {
     }
 }
 
+/** One level within groups of vectors. */
+void longLevel(float* x, int n, int half) {
+    for (int b = 0; b < n; b += 2 * half) {
+        for (int i = b; i < b + half; i += 16) {
+            Floats u = loadFloats(x + i);
+            Floats v = loadFloats(x + i + half);
+            storeFloats(x + i, u + v);
+            storeFloats(x + i + half, u - v);
+        }
+    }
+}
+
+/** Two levels in one go, which take little more time than one. */
+void twoLevels(float* x, int n, int half) {
+    for (int b = 0; b < n; b += 4 * half) {
+        for (int i = b; i < b + half; i += 16) {
+            Floats v[4];
+            for (int k = 0; k < 4; k++) {
+                v[k] = loadFloats(x + i + k * half);
+            }
+            Floats sums[] = {v[0] + v[1], v[2] + v[3]};
+            Floats differences[] = {v[0] - v[1], v[2] - v[3]};
+            storeFloats(x + i, sums[0] + sums[1]);
+            storeFloats(x + i + half, differences[0] + differences[1]);
+            storeFloats(x + i + 2 * half, sums[0] - sums[1]);
+            storeFloats(x + i + 3 * half, differences[0] - differences[1]);
+        }
+    }
+}
+
 /** x, [padded] and zero beyond length, becomes R·x; work [padded]. */
 void rotate(const Rotation& r, float* x, float* work) {
     int n = r.padded;
@@ -48,16 +78,12 @@ void rotate(const Rotation& r, float* x, float* work) {
     }
     if (r.exponent >= 4) {
         sixteenPoints(x, n);
-        for (int level = 4; level < r.exponent; level++) {
-            int half = 1 << level;
-            for (int b = 0; b < n; b += 2 * half) {
-                for (int i = b; i < b + half; i += 16) {
-                    Floats u = loadFloats(x + i);
-                    Floats v = loadFloats(x + i + half);
-                    storeFloats(x + i, u + v);
-                    storeFloats(x + i + half, u - v);
-                }
-            }
+        int level = 4;
+        for (; level + 1 < r.exponent; level += 2) {
+            twoLevels(x, n, 1 << level);
+        }
+        if (level < r.exponent) {
+            longLevel(x, n, 1 << level);
         }
     } else {
         for (int level = 0; level < r.exponent; level++) {

@@ -124,18 +124,16 @@ public abstract class EncodingContract {
     public void vectorsThatStandAloneAreThoseOfTheSpecification(PackedCode code, int columns) {
         int rows = 23;
         float[] x = rows(rows, columns, new Random(SEED - columns));
-        for (int window : new int[] {0, 1, 2}) {
-            Int8Rows actual = kernels(2).encodeIntegers(code, x, rows, window);
-            Assert.assertEquals(actual.rows(), rows);
-            Assert.assertNull(actual.low());
-            byte[] integers = new byte[x.length];
-            for (int row = 0; row < rows; row++) {
-                int start = row * columns;
-                float scale = RowEncoder.encodeIntegers(code, x, start, columns, window, integers);
-                Assert.assertEquals(actual.scales()[row], scale, "scale of row " + row);
-            }
-            Assert.assertEquals(actual.high(), integers, "window " + window);
+        Int8Rows actual = kernels(2).encodeIntegers(code, x, rows);
+        Assert.assertEquals(actual.rows(), rows);
+        Assert.assertNull(actual.low());
+        byte[] integers = new byte[x.length];
+        for (int row = 0; row < rows; row++) {
+            int start = row * columns;
+            float scale = RowEncoder.encodeIntegers(code, x, start, columns, integers);
+            Assert.assertEquals(actual.scales()[row], scale, "scale of row " + row);
         }
+        Assert.assertEquals(actual.high(), integers);
     }
 
     /** One vector at a time, long enough to be encoded in pieces. */
@@ -149,10 +147,8 @@ public abstract class EncodingContract {
                     int start = row * columns;
                     float[] vector = Arrays.copyOfRange(x, start, start + columns);
                     byte[] integers = new byte[columns];
-                    int window = row % 3;
-                    float scale =
-                            RowEncoder.encodeIntegers(code, vector, 0, columns, window, integers);
-                    Int8Rows actual = kernels(3).encodeIntegers(code, vector, 1, window);
+                    float scale = RowEncoder.encodeIntegers(code, vector, 0, columns, integers);
+                    Int8Rows actual = kernels(3).encodeIntegers(code, vector, 1);
                     String what = code + ", " + columns + " columns, row " + row;
                     Assert.assertEquals(actual.scales()[0], scale, what);
                     Assert.assertEquals(actual.high(), integers, what);
@@ -168,7 +164,7 @@ public abstract class EncodingContract {
         for (int i = 0; i < x.length; i++) {
             x[i] = (float) random.nextGaussian() * (i < 576 ? 1 : 1e-6f);
         }
-        Int8Rows coded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 2, 1);
+        Int8Rows coded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 2);
         float[] decoded = coded.decode();
         for (int row = 0; row < 2; row++) {
             double error = 0;
@@ -194,13 +190,13 @@ public abstract class EncodingContract {
                     "column 41",
                     "" + value);
             assertRefused(
-                    () -> kernels(1).encodeIntegers(PackedCode.E8_8, x, 3, 1),
+                    () -> kernels(1).encodeIntegers(PackedCode.E8_8, x, 3),
                     "column 41",
                     "" + value);
             float[] vector = rows(1, 2048, new Random(SEED));
             vector[1500] = value;
             assertRefused(
-                    () -> kernels(2).encodeIntegers(PackedCode.E8_16, vector, 1, 1),
+                    () -> kernels(2).encodeIntegers(PackedCode.E8_16, vector, 1),
                     "column 1500",
                     "" + value);
         }
@@ -216,9 +212,8 @@ public abstract class EncodingContract {
         assertRefused(() -> k.encodeRows(w, 4, 6, new float[64], -1, stats), "-1");
         PackedMatrix tiny = PackedMatrix.allocate(PackedCode.E8_16, 1, 16, 1e-10f);
         assertRefused(() -> k.encodeRows(tiny, 0, 1, new float[16], 0, stats), "1.0E-10");
-        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[24], 2, 1), "24", "2");
-        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[16], 2, -1), "-1");
-        Assert.assertEquals(k.encodeIntegers(PackedCode.E8_16, new float[0], 0, 1).rows(), 0);
+        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[24], 2), "24", "2");
+        Assert.assertEquals(k.encodeIntegers(PackedCode.E8_16, new float[0], 0).rows(), 0);
     }
 
     private static void assertSame(PackedMatrix actual, PackedMatrix expected) {
