@@ -65,8 +65,8 @@ struct Matrix {
     /** Words, [tiles][ints per row][16]. */
     const std::int32_t* words;
 
-    /** Index bits, [tiles][blocks]; null for int8. */
-    const std::int32_t* betas;
+    /** Index bits, 48 of [tiles][blocks] and 2 bytes more; null for int8. */
+    const std::uint8_t* betas;
 
     /** The floats that rows' integers are multiplied by, [rows], of an int8 matrix. */
     const float* rowScales;

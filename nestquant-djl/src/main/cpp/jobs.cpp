@@ -80,7 +80,7 @@ Matrix matrix(int code, int rows, int columns, std::int64_t words, std::int64_t 
             rows,
             columns,
             reinterpret_cast<const std::int32_t*>(words),
-            reinterpret_cast<const std::int32_t*>(betas),
+            reinterpret_cast<const std::uint8_t*>(betas),
             reinterpret_cast<const float*>(scales),
             reinterpret_cast<const std::uint8_t*>(scales),
             rowScalePowers,
