@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -193,6 +194,17 @@ public interface Kernels {
      *     or infinite, naming its position
      */
     void encodeRows(PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats);
+
+    /**
+     * Reads tiles that a container has stored.
+     *
+     * @param codes whole tiles, as many as its words are
+     * @param matrix receives them
+     * @param tile number of the first in the matrix
+     * @throws IllegalArgumentException if the tiles are not whole, not in the matrix, or not in
+     *     direct buffers
+     */
+    void readStored(StoredCodes codes, PackedMatrix matrix, int tile);
 
     /**
      * Encodes vectors that stand alone, such as the activations of tokens, as integers with a scale

@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -230,6 +231,11 @@ public final class StageClock implements AutoCloseable {
         public void encodeRows(
                 PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats) {
             timed(Stage.ENCODING, () -> plain.encodeRows(w, from, to, x, offset, stats));
+        }
+
+        @Override
+        public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+            plain.readStored(codes, matrix, tile);
         }
 
         @Override

@@ -32,6 +32,11 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
         return named().values().stream().mapToLong(WeightSummary::bytes).sum();
     }
 
+    /** Returns the bytes that a container takes for them. */
+    default long storedBytes() {
+        return bytes();
+    }
+
     /**
      * Decodes a row.
      *

@@ -18,7 +18,7 @@ import java.util.List;
 
 /**
  * Keys and values on lattice codes: each rotated head vector is coded when it is appended and stays
- * packed, {@code 4.25 + 8/headSize} bits an entry (NestQuant paper, section 4).
+ * packed, {@code 4.375 + 8/headSize} bits an entry (NestQuant paper, section 4).
  *
  * <p>Memory grows by segments of {@value #SEGMENT} tokens and nothing is copied. A segment of a
  * layer is one packed matrix whose rows are the head vectors, {@code [batch · kvHeads][256]}.
@@ -58,13 +58,13 @@ final class NestQuantKvCache extends KvCache {
     }
 
     /**
-     * Returns the bytes of a key or value of one head and token: a word and the two bits of a
-     * ladder index for each block of 8, and the exponent of the vector's scale. The float that the
-     * {@code batch · kvHeads · 256} vectors of a segment share is left out.
+     * Returns the bytes of a key or value of one head and token: a word and the three bits of an
+     * index for each block of 8, and the exponent of the vector's scale. The float that the {@code
+     * batch · kvHeads · 256} vectors of a segment share is left out.
      */
     static double bytesPerVector(int headSize) {
         int blocks = Rotation.of(headSize, 0).paddedLength() / PackedMatrix.BLOCK;
-        return blocks * (Integer.BYTES + 0.25) + 1;
+        return blocks * (Integer.BYTES + 3.0 / Byte.SIZE) + 1;
     }
 
     /** {@inheritDoc} */

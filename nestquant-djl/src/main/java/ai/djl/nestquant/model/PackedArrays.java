@@ -15,7 +15,7 @@ import java.util.Map;
  * A packed matrix in the host engine's memory, freed with the manager that it was allocated in.
  *
  * @param words the words, int32 {@code [tiles][ints per row][16]}
- * @param betas the ladder indices, int32 {@code [tiles][blocks]}
+ * @param betas the indices, uint8 {@code [tiles · blocks · 6 + 2]}
  * @param rowScales the row scales' exponents, uint8 {@code [rows]}
  * @param matrix the view of all three that kernels take
  */
@@ -29,7 +29,8 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
         int blocks = columns / PackedMatrix.BLOCK;
         Shape shape = new Shape(tiles, code.wordsPerRow(blocks), PackedMatrix.TILE_ROWS);
         NDArray words = CodedArrays.zeros(manager, shape, DataType.INT32);
-        NDArray betas = CodedArrays.zeros(manager, new Shape(tiles, blocks), DataType.INT32);
+        Shape indices = new Shape(PackedMatrix.indexBytes(rows, columns));
+        NDArray betas = CodedArrays.zeros(manager, indices, DataType.UINT8);
         NDArray rowScales = CodedArrays.zeros(manager, new Shape(rows), DataType.UINT8);
         return of(code, words, betas, rowScales, columns, tensorScale);
     }
@@ -48,7 +49,7 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
                         columns,
                         tensorScale,
                         words.toByteBuffer(true).asIntBuffer(),
-                        betas.toByteBuffer(true).asIntBuffer(),
+                        betas.toByteBuffer(true),
                         rowScales.toByteBuffer(true));
         return new PackedArrays(words, betas, rowScales, matrix);
     }
@@ -105,5 +106,10 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     @Override
     public long bytes() {
         return CodedArrays.super.bytes() + Float.BYTES;
+    }
+
+    @Override
+    public long storedBytes() {
+        return matrix.storedBytes();
     }
 }

@@ -13,6 +13,8 @@ import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
+import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nn.Block;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,14 +26,17 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * Reads the blocks of a quantised model folder. Codes, and floats of matrices, stay where the file
- * is mapped, so the checkpoint must stay open as long as the blocks are used; the small rest is
- * copied. Not safe for concurrent use.
+ * Reads the blocks of a quantised model folder. Lattice codes are converted; int8 rows, and floats
+ * of matrices, stay where the file is mapped, so the checkpoint must stay open as long as the
+ * blocks are used; the small rest is copied. Not safe for concurrent use.
  */
 final class PackedReader extends LayerReader {
 
     /** Floats from this many on are used where they are mapped. */
     private static final long MAPPED_FLOATS = 1 << 16;
+
+    /** Bytes of words that are converted at once. */
+    private static final int CHUNK_BYTES = 8 << 20;
 
     private final QuantizationConfig quantization;
     private final Set<String> seen = new HashSet<>();
@@ -43,6 +48,9 @@ final class PackedReader extends LayerReader {
 
     /** Reads the whole model. */
     CausalLm read(NDManager manager) throws MalformedModelException {
+        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
+            throw new CheckpointException("quantised folders need a little-endian processor");
+        }
         Vocabulary embedding = embedding(manager);
         List<Block> layers = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
@@ -123,37 +131,39 @@ final class PackedReader extends LayerReader {
                 quantization.activationBits());
     }
 
-    /** A matrix of lattice codes. */
+    /** A matrix of lattice codes, converted from what is stored to what kernels decode faster. */
     private PackedArrays packed(String name, PackedCode code, int out, int in, NDManager manager)
             throws MalformedModelException {
         int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
-        NDArray words =
-                ints(
-                        name + ".words",
-                        manager,
-                        tiles,
-                        code.wordsPerRow(blocks),
-                        PackedMatrix.TILE_ROWS);
-        NDArray betas = ints(name + ".betas", manager, tiles, blocks);
-        NDArray rowScales = mapped(name + ".row_scales", TensorType.U8, manager, out);
+        int ints = code.wordsPerRow(blocks);
+        require(name + ".words", TensorType.I32, tiles, ints, PackedMatrix.TILE_ROWS);
+        require(name + ".betas", TensorType.I32, tiles, blocks);
+        require(name + ".row_scales", TensorType.U8, out);
         String scaleName = name + ".tensor_scale";
         require(scaleName, TensorType.F32, 1);
         float scale = checkpoint.readFloats(scaleName)[0];
         if (!(scale > 0) || scale == Float.POSITIVE_INFINITY) {
             throw invalid(scaleName, "is " + scale + ", not positive and finite");
         }
-        PackedMatrix matrix =
-                new PackedMatrix(
-                        code,
-                        out,
-                        columns,
-                        scale,
-                        bytes(name + ".words").asIntBuffer(),
-                        bytes(name + ".betas").asIntBuffer(),
-                        bytes(name + ".row_scales"));
-        return new PackedArrays(words, betas, rowScales, matrix);
+        PackedArrays arrays = PackedArrays.allocate(manager, code, out, columns, scale);
+        checkpoint.read(name + ".row_scales", 0, arrays.matrix().rowScales());
+        int wordBytes = arrays.matrix().wordsPerTile() * Integer.BYTES;
+        int betaBytes = blocks * Integer.BYTES;
+        int step = Math.max(1, CHUNK_BYTES / wordBytes);
+        ByteBuffer words = ByteBuffer.allocateDirect((int) Math.min(step, tiles) * wordBytes);
+        ByteBuffer betas = ByteBuffer.allocateDirect((int) Math.min(step, tiles) * betaBytes);
+        for (int tile = 0; tile < tiles; tile += step) {
+            int count = (int) Math.min(step, tiles - tile);
+            words.clear().limit(count * wordBytes);
+            betas.clear().limit(count * betaBytes);
+            checkpoint.read(name + ".words", (long) tile * wordBytes, words);
+            checkpoint.read(name + ".betas", (long) tile * betaBytes, betas);
+            StoredCodes codes = new StoredCodes(words.flip(), betas.flip());
+            Kernels.best().readStored(codes, arrays.matrix(), tile);
+        }
+        return arrays;
     }
 
     private CodedVocabulary int8Vocabulary(String name, NDManager manager)
@@ -226,9 +236,6 @@ final class PackedReader extends LayerReader {
     private ByteBuffer bytes(String name) throws CheckpointException {
         ByteBuffer bytes = checkpoint.bytes(name);
         int size = checkpoint.info(name).type().bytes();
-        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
-            throw new CheckpointException("quantised folders need a little-endian processor");
-        }
         if (bytes.alignmentOffset(0, size) != 0) {
             throw invalid(name, "does not begin at a multiple of " + size + " bytes");
         }
