@@ -107,7 +107,7 @@ struct PackedRows {
     int code;
     int columns;
 
-    /** Words [tiles][ints per row][16], index bits, 48 of [tiles][blocks], exponents [rows]. */
+    /** Words [tiles][ints per row][16], index bits [tiles][blocks][6], exponents [rows]. */
     std::int32_t* words;
     std::uint8_t* betas;
     std::uint8_t* exponents;

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "common.h"
 #include "context.h"
 #include "encode.h"
 #include "jobs.h"
@@ -139,7 +140,7 @@ void packRow(const PackedRows& to, int at, const EncodedRow& row) {
     std::int64_t tile = at / ROWS;
     int lane = at % ROWS;
     std::int32_t* words = to.words + tile * ints * ROWS + lane;
-    std::uint8_t* betas = to.betas + tile * blocks * 6;
+    std::uint8_t* betas = to.betas + tile * blocks * INDEX_BYTES;
     // two bytes of a group of six that hold the row's three bits
     int from = lane < 15 ? 3 * lane / 8 : 4;
     int shift = 3 * lane - 8 * from;
@@ -153,9 +154,9 @@ void packRow(const PackedRows& to, int at, const EncodedRow& row) {
             put3(words, block, packed);
         }
         std::uint16_t indices;
-        std::memcpy(&indices, betas + 6 * block + from, sizeof indices);
+        std::memcpy(&indices, betas + INDEX_BYTES * block + from, sizeof indices);
         indices = static_cast<std::uint16_t>((indices & ~(7 << shift)) | index << shift);
-        std::memcpy(betas + 6 * block + from, &indices, sizeof indices);
+        std::memcpy(betas + INDEX_BYTES * block + from, &indices, sizeof indices);
     }
     to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
 }

@@ -109,7 +109,7 @@ NQ_JNI(jlong, NativeLayer_make)
         const nq::Matrix& w = linears[l]->w;
         std::int64_t tiles = w.tiles();
         nq::gather(w.words, tiles * w.intsPerRow() * 16 * 4);
-        nq::gather(w.betas, tiles * w.blocks() * 6);
+        nq::gather(w.betas, tiles * w.blocks() * nq::INDEX_BYTES);
     }
     nq::Rotation* all[] = {&layer.hiddenRotation, &layer.mixedRotation, &layer.innerRotation,
                            &layer.headRotation};

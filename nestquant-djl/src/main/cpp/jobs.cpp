@@ -123,4 +123,18 @@ void decodeRows(Context& context, const Matrix& w, int from, int to, float* pane
         &job);
 }
 
+void readStored(Context& context, const StoredTiles& s) {
+    struct Reading {
+        const Level* level;
+        const StoredTiles& tiles;
+    } job = {context.level, s};
+    context.pool.run(
+        s.tiles,
+        [](void* shared, int part) {
+            const Reading& j = *static_cast<Reading*>(shared);
+            j.level->readStored(j.tiles, part);
+        },
+        &job);
+}
+
 }  // namespace nq

@@ -11,9 +11,6 @@ namespace nq {
 namespace NQ_LEVEL {
 namespace {
 
-/** Bytes of a block in the stream of index bits: three bits for each row of a tile. */
-constexpr int INDEX_BYTES = 6;
-
 /** Coordinates 0 to 3 and 4 to 7 of one block of WIDTH rows. */
 struct Block {
     Part low;
