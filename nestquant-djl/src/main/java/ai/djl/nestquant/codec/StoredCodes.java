@@ -57,30 +57,28 @@ public final class StoredCodes {
     }
 
     /**
-     * Writes a tile of a matrix to the same place here.
+     * Writes a row of a matrix. Not to be called for rows of one tile by several threads.
      *
+     * @param row the row's number here
      * @param matrix the matrix
-     * @param tile the tile's number
+     * @param source the row's number there
      */
-    public void write(PackedMatrix matrix, int tile) {
+    public void writeRow(int row, PackedMatrix matrix, int source) {
         PackedCode code = matrix.code();
+        int tile = row / ROWS;
+        int lane = row % ROWS;
         int[] y = new int[PackedMatrix.BLOCK];
-        // rows beyond the last are zeros here and there
-        int rows = Math.min(ROWS, matrix.rows() - tile * ROWS);
         for (int block = 0; block < matrix.blocks(); block++) {
-            int low = 0;
-            for (int lane = 0; lane < rows; lane++) {
-                int row = tile * ROWS + lane;
-                int index = matrix.index(row, block);
-                code.leader(matrix.word(row, block), index, y);
-                int word =
-                        code.dual()
-                                ? DualNibbleWord.pack(y, index, code.width())
-                                : NibbleWord.pack(y, code.width());
-                code.put(wordInts, tile * matrix.wordsPerTile(), block, lane, word);
-                low |= (index & 3) << 2 * lane;
-            }
-            betaInts.put(tile * matrix.blocks() + block, low);
+            int index = matrix.index(source, block);
+            code.leader(matrix.word(source, block), index, y);
+            int word =
+                    code.dual()
+                            ? DualNibbleWord.pack(y, index, code.width())
+                            : NibbleWord.pack(y, code.width());
+            code.put(wordInts, tile * matrix.wordsPerTile(), block, lane, word);
+            int at = tile * matrix.blocks() + block;
+            int others = betaInts.get(at) & ~(3 << 2 * lane);
+            betaInts.put(at, others | (index & 3) << 2 * lane);
         }
     }
 

@@ -140,12 +140,7 @@ final class NativeLayer implements LayerKernel {
         for (int i = 0; i < cache.slots().length; i++) {
             long needed = rows * sizes.headSize();
             if (sizes.codedCache()) {
-                needed =
-                        switch (i % 3) {
-                            case 0 -> rows * padded / PackedMatrix.BLOCK;
-                            case 1 -> PackedMatrix.indexBytes(Math.toIntExact(rows), padded);
-                            default -> rows;
-                        };
+                needed = i % 3 == 0 ? rows * padded / 8 : i % 3 == 1 ? rows * padded / 128 : rows;
             }
             Buffer slot = cache.slots()[i];
             if (!slot.isDirect() || slot.capacity() < needed) {

@@ -374,7 +374,15 @@ public final class ContainerWriter {
             writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
             int tiles = matrix.tiles();
             StoredCodes stored = StoredCodes.allocate(matrix, tiles);
-            Parallel.forEach(tiles, tile -> stored.write(matrix, tile));
+            Parallel.forEach(
+                    tiles,
+                    tile -> {
+                        int first = tile * PackedMatrix.TILE_ROWS;
+                        int end = Math.min(first + PackedMatrix.TILE_ROWS, matrix.rows());
+                        for (int row = first; row < end; row++) {
+                            stored.writeRow(row, matrix, row);
+                        }
+                    });
             int ints = matrix.wordsPerTile() / PackedMatrix.TILE_ROWS;
             long[] words = {tiles, ints, PackedMatrix.TILE_ROWS};
             writer.add(name + ".words", TensorType.I32, words, stored.words());

@@ -112,8 +112,8 @@ public class LeaderWordTest {
                 indices[i] = random.nextInt(code.ladder().size());
                 matrix.put(i / (columns / 8), i % (columns / 8), leaders[i], indices[i]);
             }
-            for (int tile = 0; tile < matrix.tiles(); tile++) {
-                stored.write(matrix, tile);
+            for (int row = 0; row < matrix.rows(); row++) {
+                stored.writeRow(row, matrix, row);
             }
             PackedMatrix read = PackedMatrix.allocate(code, 53, columns, 1f);
             for (int tile = 0; tile < matrix.tiles(); tile++) {
