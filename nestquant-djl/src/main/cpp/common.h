@@ -89,19 +89,14 @@ struct Matrix {
     }
 };
 
-/** Tiles of a matrix as containers store them, codec.StoredCodes, and where they are read to. */
+/** Tiles of a matrix as containers and caches store them, codec.StoredCodes; not owned. */
 struct StoredTiles {
     Code code;
-    int tiles;
     int columns;
 
-    /** Words as in a Matrix, index bits [tiles][blocks]. */
-    const std::int32_t* storedWords;
-    const std::int32_t* storedBetas;
-
-    /** As in a Matrix. */
-    std::int32_t* words;
-    std::uint8_t* betas;
+    /** Words, placed as in a Matrix, and index bits, two for each row [tiles][blocks]. */
+    const std::int32_t* words;
+    const std::int32_t* betas;
 };
 
 /** Rows of integers with a scale each, codec.Int8Rows; not owned. */
@@ -130,8 +125,8 @@ struct Level {
     /** Rows from..to as floats, [to - from][columns]; the tiles must lie within scratch. */
     void (*decodeRows)(const Matrix& w, int from, int to, float* panel, void* scratch);
 
-    /** Reads a tile from its stored form. */
-    void (*readStored)(const StoredTiles& s, int tile);
+    /** Reads a tile to the same place among words and index bits of a matrix. */
+    void (*readStored)(const StoredTiles& s, int tile, std::int32_t* words, std::uint8_t* betas);
 
     /**
      * Encodes a row of `columns` entries at the best of the scales whose exponents are within

@@ -117,6 +117,12 @@ struct PackedRows {
 void packRow(const PackedRows& to, int at, const EncodedRow& row);
 
 /**
+ * The same for 16·E8 in the stored form, the twin of StoredCodes.writeRow: index bits, two for each
+ * row, int32 [tiles][blocks].
+ */
+void storeRow(const PackedRows& to, int at, const EncodedRow& row);
+
+/**
  * Encodes vectors that stand alone, x [rows][columns], as integers [rows][columns] with a scale
  * each, shared among the threads of a context. Returns the first row with an entry that cannot be
  * encoded, or -1.

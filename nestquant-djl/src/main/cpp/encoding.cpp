@@ -50,6 +50,19 @@ bool moves(int width, std::uint64_t y) {
     return ((y ^ y >> 1) >> width & EACH_BYTE) != 0;
 }
 
+/** The word of a leader's coset modulo 16·E8; the twin of NibbleWord.pack. */
+std::uint32_t cosetWord(std::uint64_t y) {
+    // 6 bits of floor(y/2) are enough for a coordinate and the parity of its wraps
+    std::uint64_t halves = y >> 1 & 0x3F * EACH_BYTE;
+    halves += (halves >> 8 & 8) * EACH_BYTE;
+    std::uint64_t nibbles = halves & 0x0F * EACH_BYTE;
+    std::uint64_t wraps = (halves + 8 * EACH_BYTE) >> 4 & EACH_BYTE;
+    std::uint32_t odd = static_cast<std::uint32_t>(wraps * EACH_BYTE >> 56) & 1u;
+    std::uint32_t packed =
+        static_cast<std::uint32_t>(nibbles) | static_cast<std::uint32_t>(nibbles >> 32) << 4;
+    return (packed ^ odd << PARITY_BIT) | static_cast<std::uint32_t>(y & 1) << 11;
+}
+
 void replace(std::int32_t& at, std::uint32_t mask, std::uint32_t bits) {
     at = static_cast<std::int32_t>((static_cast<std::uint32_t>(at) & ~mask) | bits);
 }
@@ -157,6 +170,20 @@ void packRow(const PackedRows& to, int at, const EncodedRow& row) {
         std::memcpy(&indices, betas + INDEX_BYTES * block + from, sizeof indices);
         indices = static_cast<std::uint16_t>((indices & ~(7 << shift)) | index << shift);
         std::memcpy(betas + INDEX_BYTES * block + from, &indices, sizeof indices);
+    }
+    to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
+}
+
+void storeRow(const PackedRows& to, int at, const EncodedRow& row) {
+    std::int64_t blocks = to.columns / 8;
+    std::int64_t tile = at / ROWS;
+    int lane = at % ROWS;
+    std::int32_t* words = to.words + tile * blocks * ROWS + lane;
+    std::int32_t* betas = reinterpret_cast<std::int32_t*>(to.betas) + tile * blocks;
+    for (int block = 0; block < blocks; block++) {
+        std::uint64_t y = bytesOf(row.points + 8 * block);
+        words[block * ROWS] = static_cast<std::int32_t>(cosetWord(y));
+        replace(betas[block], 3u << 2 * lane, static_cast<std::uint32_t>(row.indices[block]) << 2 * lane);
     }
     to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
 }

@@ -115,13 +115,9 @@ NQ_JNI(void, NativeKernels_decodeRows)
 NQ_JNI(void, NativeKernels_readStored)
 (JNIEnv*, jclass, jlong handle, jint code, jint rows, jint columns, jlong storedWords,
  jlong storedBetas, jlong words, jlong betas) {
-    nq::StoredTiles tiles = {
-        static_cast<nq::Code>(code),
-        rows / 16,
-        columns,
-        reinterpret_cast<const std::int32_t*>(storedWords),
-        reinterpret_cast<const std::int32_t*>(storedBetas),
-        reinterpret_cast<std::int32_t*>(words),
-        reinterpret_cast<std::uint8_t*>(betas)};
-    nq::readStored(context(handle), tiles);
+    nq::StoredTiles stored = {static_cast<nq::Code>(code), columns,
+                              reinterpret_cast<const std::int32_t*>(storedWords),
+                              reinterpret_cast<const std::int32_t*>(storedBetas)};
+    nq::readStored(context(handle), stored, rows / 16, reinterpret_cast<std::int32_t*>(words),
+                   reinterpret_cast<std::uint8_t*>(betas));
 }

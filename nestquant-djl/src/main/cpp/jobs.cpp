@@ -123,16 +123,19 @@ void decodeRows(Context& context, const Matrix& w, int from, int to, float* pane
         &job);
 }
 
-void readStored(Context& context, const StoredTiles& s) {
+void readStored(Context& context, const StoredTiles& s, int tiles, std::int32_t* words,
+                std::uint8_t* betas) {
     struct Reading {
         const Level* level;
-        const StoredTiles& tiles;
-    } job = {context.level, s};
+        const StoredTiles& s;
+        std::int32_t* words;
+        std::uint8_t* betas;
+    } job = {context.level, s, words, betas};
     context.pool.run(
-        s.tiles,
-        [](void* shared, int part) {
+        tiles,
+        [](void* shared, int tile) {
             const Reading& j = *static_cast<Reading*>(shared);
-            j.level->readStored(j.tiles, part);
+            j.level->readStored(j.s, tile, j.words, j.betas);
         },
         &job);
 }

@@ -312,7 +312,7 @@ struct Attention {
             __atomic_store_n(pass->failed, 1, __ATOMIC_RELAXED);
             return;
         }
-        packRow(to, head * pass->capacity + position % pass->capacity, row);
+        storeRow(to, head * pass->capacity + position % pass->capacity, row);
     }
 
     int from(int token) const {

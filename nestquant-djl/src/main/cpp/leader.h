@@ -17,6 +17,12 @@ struct Block {
     Part high;
 };
 
+/** Distances of bytes from q. */
+template <int Q>
+NQ_INLINE Part sizes(Part v) {
+    return absBytes((Part)((Bytes)v - (Bytes)all<Part>(bytes(Q))));
+}
+
 }  // namespace
 }  // namespace NQ_LEVEL
 }  // namespace nq
@@ -30,6 +36,25 @@ struct Block {
 namespace nq {
 namespace NQ_LEVEL {
 namespace {
+
+/** m·y of every byte, from unsigned bytes of leaders. */
+template <typename L>
+NQ_INLINE Part integers(Part leaders, Part m) {
+    Shorts steps = (Shorts)twiceSteps(m);
+    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    even *= steps;
+    odd *= steps;
+    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
+}
+
+/** Integers of WIDTH rows of a block to int8 [2][16 rows][4 columns]. */
+template <typename L>
+NQ_INLINE void writeIntegers(const Block& block, Part index, std::int32_t* to) {
+    Part m = L::steps(index);
+    store(to, integers<L>(block.low, m));
+    store(to + ROWS, integers<L>(block.high, m));
+}
 
 /** A four-bit code with its leader rule. */
 template <template <int> class L>

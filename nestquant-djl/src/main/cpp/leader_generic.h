@@ -5,38 +5,6 @@ namespace nq {
 namespace NQ_LEVEL {
 namespace {
 
-/** Bit `bit` of every lane to the bits of a byte mask. */
-NQ_INLINE Part spread(Part v, int bit, std::int32_t mask) {
-    return (v << (31 - bit) >> 31) & mask;
-}
-
-/** a · b of lanes. */
-NQ_INLINE Part times(Part a, std::int32_t b) {
-    return (Part)((UPart)a * static_cast<std::uint32_t>(b));
-}
-
-/** |v| of every byte. */
-NQ_INLINE Part absBytes(Part v) {
-#if defined(__AVX2__)
-    return (Part)_mm256_abs_epi8((__m256i)v);
-#else
-    Bytes b = (Bytes)v;
-    Bytes sign = b >> 7;
-    return (Part)((b ^ sign) - sign);
-#endif
-}
-
-/** The larger of unsigned bytes. */
-NQ_INLINE Part maxBytes(Part a, Part b) {
-#if defined(__AVX2__)
-    return (Part)_mm256_max_epu8((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    return (Part)_mm_max_epu8((__m128i)a, (__m128i)b);
-#else
-    return (Part)((UBytes)a > (UBytes)b ? (UBytes)a : (UBytes)b);
-#endif
-}
-
 /** Products of unsigned with signed bytes, neighbours added; each within 16 bits. */
 NQ_INLINE Shorts pairProducts(Part unsignedBytes, Part signedBytes) {
 #if defined(__AVX2__)
@@ -148,12 +116,6 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
     Shorts pairs = (Shorts)all<Part>(correction) + pairProducts(block.low, fourBytes<Part>(x)) +
                    pairProducts(block.high, fourBytes<Part>(x + 4));
     return sum + productSums((Part)pairs, m);
-}
-
-/** Distances of bytes from q. */
-template <int Q>
-NQ_INLINE Part sizes(Part v) {
-    return absBytes((Part)((Bytes)v - (Bytes)all<Part>(bytes(Q))));
 }
 
 /** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */

@@ -155,17 +155,6 @@ void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y
     }
 }
 
-/** m·y of every byte, from unsigned bytes of leaders. */
-template <typename L>
-NQ_INLINE Part integers(Part leaders, Part m) {
-    Shorts steps = (Shorts)twiceSteps(m);
-    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    even *= steps;
-    odd *= steps;
-    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
-}
-
 template <typename C>
 void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
     using L = typename C::Leader;
@@ -184,10 +173,7 @@ void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
             }
             L::template leaders<C::GROUP>(decoded, index);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-                Part m = L::steps(index[i]);
-                std::int32_t* to = panel + (first + i) * 2 * ROWS + lane;
-                store(to, integers<L>(decoded[i].low, m));
-                store(to + ROWS, integers<L>(decoded[i].high, m));
+                writeIntegers<L>(decoded[i], index[i], panel + (first + i) * 2 * ROWS + lane);
             }
         }
     }
