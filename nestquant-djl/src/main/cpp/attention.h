@@ -29,7 +29,7 @@ NQ_INLINE CodedTile codedTile(const Layer& layer, const Pass& pass, int side, in
                      layer.kvHeads * pass.capacity,
                      layer.headRotation.padded,
                      reinterpret_cast<const std::int32_t*>(slot[0]),
-                     reinterpret_cast<const std::int32_t*>(slot[1]),
+                     reinterpret_cast<const std::uint8_t*>(slot[1]),
                      nullptr,
                      reinterpret_cast<const std::uint8_t*>(slot[2]),
                      rowScalePowers,

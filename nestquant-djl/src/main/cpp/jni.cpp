@@ -110,3 +110,18 @@ NQ_JNI(void, NativeKernels_decodeRows)
     nq::Matrix w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
     nq::decodeRows(context(handle), w, from, to, reinterpret_cast<float*>(panel));
 }
+
+/** Reads whole tiles from their stored form. */
+NQ_JNI(void, NativeKernels_readStored)
+(JNIEnv*, jclass, jlong handle, jint code, jint rows, jint columns, jlong storedWords,
+ jlong storedBetas, jlong words, jlong betas) {
+    nq::StoredTiles tiles = {
+        static_cast<nq::Code>(code),
+        rows / 16,
+        columns,
+        reinterpret_cast<const std::int32_t*>(storedWords),
+        reinterpret_cast<const std::int32_t*>(storedBetas),
+        reinterpret_cast<std::int32_t*>(words),
+        reinterpret_cast<std::uint8_t*>(betas)};
+    nq::readStored(context(handle), tiles);
+}

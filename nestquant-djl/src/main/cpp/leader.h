@@ -3,12 +3,24 @@
 #include "lanes.h"
 
 /**
- * Coset leaders of a tile's blocks, one row in each lane; the twin of codec.PackedCode.
- *
- * Leaders are doubled coordinates y as unsigned bytes, y·2^SHIFT + OFFSET. With AVX-512 a byte first
- * holds 8y (four-bit codes) or 16y (three-bit codes), so that all comparisons are the same for both;
- * other levels keep y itself, so that sums of four products stay within 16 bits.
+ * Leaders of a tile's blocks, one row in each lane, from what codec.PackedMatrix holds: doubled
+ * coordinates y as unsigned bytes, y + OFFSET. With all words and indices, sums of eight of their
+ * products with bytes stay within 16 bits.
  */
+namespace nq {
+namespace NQ_LEVEL {
+namespace {
+
+/** Coordinates 0 to 3 and 4 to 7 of one block of WIDTH rows. */
+struct Block {
+    Part low;
+    Part high;
+};
+
+}  // namespace
+}  // namespace NQ_LEVEL
+}  // namespace nq
+
 #if NQ_VNNI
 #include "leader_avx512.h"
 #else
@@ -28,7 +40,7 @@ struct FourBits {
 
     /** WIDTH lanes of a group's blocks, from INTS times 16 ints. */
     static NQ_INLINE void unpack(const std::int32_t* words, Block* blocks) {
-        blocks[0] = unpack4<Leader::DUAL>(load<Part>(words));
+        blocks[0] = unpack4<Leader>(load<Part>(words));
     }
 };
 
@@ -43,10 +55,10 @@ struct ThreeBits {
         Part a = load<Part>(words);
         Part b = load<Part>(words + ROWS);
         Part c = load<Part>(words + 2 * ROWS);
-        blocks[0] = unpack3<Leader::DUAL>(a);
-        blocks[1] = unpack3<Leader::DUAL>(b);
-        blocks[2] = unpack3<Leader::DUAL>(c);
-        blocks[3] = unpackFourth<Leader::DUAL>(a, b, c);
+        blocks[0] = unpack3<Leader>(a);
+        blocks[1] = unpack3<Leader>(b);
+        blocks[2] = unpack3<Leader>(c);
+        blocks[3] = unpackFourth<Leader>(a, b, c);
     }
 };
 

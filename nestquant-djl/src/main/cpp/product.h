@@ -10,6 +10,9 @@ void multiply(const Matrix& w, const Rows& x, int from, int to, float* y, void* 
 std::int64_t scratchBytes(const Matrix& w, const Rows& x);
 void decodeRows(const Matrix& w, int from, int to, float* panel, void* scratch);
 
+/** Reads a tile from its stored form, see Level. */
+void readStored(const StoredTiles& s, int tile);
+
 /** Decodes a tile to int8, laid out as codec.Int8Matrix does: [columns/4][16 rows][4 columns]. */
 void decodeTile(const Matrix& w, int tile, std::int32_t* panel);
 
