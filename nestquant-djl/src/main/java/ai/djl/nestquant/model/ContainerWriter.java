@@ -391,12 +391,14 @@ public final class ContainerWriter {
         }
 
         private void add(String name, NDArray array) {
+            long[] shape = array.getShape().getShape();
             DataType type = array.getDataType();
-            TensorType stored =
-                    type == DataType.INT32
-                            ? TensorType.I32
-                            : type == DataType.UINT8 ? TensorType.U8 : TensorType.F32;
-            writer.add(name, stored, array.getShape().getShape(), array.toByteBuffer(true));
+            if (type == DataType.FLOAT32) {
+                writer.add(name, TensorType.F32, shape, new FloatRows(array).bytes());
+                return;
+            }
+            TensorType stored = type == DataType.INT32 ? TensorType.I32 : TensorType.U8;
+            writer.add(name, stored, shape, array.toByteBuffer(true));
         }
     }
 }

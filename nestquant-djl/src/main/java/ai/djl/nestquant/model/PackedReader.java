@@ -211,12 +211,15 @@ final class PackedReader extends LayerReader {
     @Override
     NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
         require(name, TensorType.F32, shape);
-        if (new Shape(shape).size() >= MAPPED_FLOATS) {
+        long floats = new Shape(shape).size();
+        if (floats >= MAPPED_FLOATS && floats * Float.BYTES <= Integer.MAX_VALUE) {
             return mapped(name, TensorType.F32, manager, shape);
         }
-        for (float value : checkpoint.readFloats(name)) {
-            if (!Float.isFinite(value)) {
-                throw invalid(name, "has an entry " + value);
+        if (floats < MAPPED_FLOATS) {
+            for (float value : checkpoint.readFloats(name)) {
+                if (!Float.isFinite(value)) {
+                    throw invalid(name, "has an entry " + value);
+                }
             }
         }
         return super.tensor(name, manager, shape);
