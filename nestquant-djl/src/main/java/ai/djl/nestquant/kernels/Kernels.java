@@ -63,6 +63,40 @@ public interface Kernels {
     }
 
     /**
+     * Makes final norm and output head that run in one call.
+     *
+     * @param spec their parts
+     * @return the head, to be closed by the caller; null where these kernels have none
+     * @throws IllegalArgumentException if the parts' sizes do not fit
+     */
+    default HeadKernel head(HeadSpec spec) {
+        return null;
+    }
+
+    /**
+     * Runs new tokens of one sequence through all layers as {@link #run(List, LayerKernel.Tokens,
+     * List)} does, and the last token through the head; fast kernels do so in one call.
+     *
+     * @param layers the layers
+     * @param pass the tokens; their hidden states are replaced by the last layer's output
+     * @param caches each layer's cache
+     * @param head what {@link #head} has made
+     * @param logits receives the last token's [vocabulary], direct
+     * @throws IllegalArgumentException as {@link LayerKernel#run} and {@link HeadKernel#run}
+     */
+    default void run(
+            List<LayerKernel> layers,
+            LayerKernel.Tokens pass,
+            List<LayerKernel.Cache> caches,
+            HeadKernel head,
+            FloatBuffer logits) {
+        run(layers, pass, caches);
+        FloatBuffer h = pass.h().slice();
+        int hidden = h.remaining() / pass.count();
+        head.run(h.slice(h.remaining() - hidden, hidden), logits);
+    }
+
+    /**
      * Sets the number of threads that share a product, the caller's included.
      *
      * @param threads 1 to {@link #MAX_THREADS}

@@ -182,6 +182,21 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public HeadKernel head(HeadSpec spec) {
+            return plain.head(spec);
+        }
+
+        @Override
+        public void run(
+                List<LayerKernel> layers,
+                LayerKernel.Tokens pass,
+                List<LayerKernel.Cache> caches,
+                HeadKernel head,
+                FloatBuffer logits) {
+            plain.run(layers, pass, caches, head, logits);
+        }
+
+        @Override
         public void setThreads(int threads) {
             plain.setThreads(threads);
         }

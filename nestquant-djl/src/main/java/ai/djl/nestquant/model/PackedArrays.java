@@ -78,18 +78,6 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
-    public int rows() {
-        return matrix.rows();
-    }
-
-    @Override
-    public void decodeRow(int row, float[] out) {
-        byte[] integers = new byte[matrix.columns()];
-        matrix.decodeRow(row, integers);
-        CodedArrays.scale(integers, matrix.rowScale(row), out);
-    }
-
-    @Override
     public CodedProduct product() {
         return CodedProduct.of(matrix);
     }
