@@ -1,7 +1,7 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
@@ -13,7 +13,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.List;
-import java.util.function.LongConsumer;
 
 /**
  * Kernels in C++ for one level of instruction set; their threads are their own.
@@ -116,81 +115,38 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
+    public void multiply(CodedMatrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(NativeMatrix.of(w), x, y, 0);
+        multiply(w, x, y, 0);
     }
 
     @Override
-    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(NativeMatrix.of(w), x, y, 0);
-    }
-
-    @Override
-    public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+    public void multiply(CodedMatrix w, Int8Rows x, FloatBuffer y) {
         Checks.multiply(w.rows(), w.columns(), x, y.remaining());
-        if (shared(y)) {
-            multiply(NativeMatrix.of(w), x, y);
-        } else {
+        if (!shared(y)) {
             Kernels.super.multiply(w, x, y);
+            return;
         }
-    }
-
-    @Override
-    public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.remaining());
-        if (shared(y)) {
-            multiply(NativeMatrix.of(w), x, y);
-        } else {
-            Kernels.super.multiply(w, x, y);
-        }
-    }
-
-    private void multiply(NativeMatrix w, Int8Rows x, FloatBuffer y) {
         multiply(w, x, null, address(y.slice()));
         Reference.reachabilityFence(y);
     }
 
-    /** Multiplies into y, or where it is null into the memory at an address. */
-    private void multiply(NativeMatrix w, Int8Rows x, float[] y, long memory) {
-        run(
-                w.owner(),
-                handle ->
-                        multiply(
-                                handle,
-                                w.code(),
-                                w.rows(),
-                                w.columns(),
-                                w.words(),
-                                w.betas(),
-                                w.scales(),
-                                w.tensorScale(),
-                                x.rows(),
-                                x.high(),
-                                x.low(),
-                                x.scales(),
-                                y,
-                                memory));
+    private void multiply(CodedMatrix w, Int8Rows x, float[] y, long memory) {
+        try {
+            NativeMatrix.of(w).multiply(context.address(), x, y, memory);
+        } finally {
+            Reference.reachabilityFence(w);
+            Reference.reachabilityFence(this);
+        }
     }
 
     @Override
-    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+    public void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel) {
         Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(NativeMatrix.of(w), from, to, panel);
-    }
-
-    @Override
-    public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
-        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(NativeMatrix.of(w), from, to, panel);
-    }
-
-    /** Decodes to the panel itself if C++ can reach it, otherwise to a direct copy. */
-    private void decode(NativeMatrix w, int from, int to, FloatBuffer panel) {
         if (from == to) {
             return;
         }
+        // to the panel itself if C++ can reach it, otherwise to a direct copy
         FloatBuffer target = panel.slice();
         boolean shared = shared(panel);
         if (!shared) {
@@ -198,22 +154,12 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             target =
                     ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
         }
-        long floats = address(target);
-        run(
-                w.owner(),
-                handle ->
-                        decodeRows(
-                                handle,
-                                w.code(),
-                                w.rows(),
-                                w.columns(),
-                                w.words(),
-                                w.betas(),
-                                w.scales(),
-                                w.tensorScale(),
-                                from,
-                                to,
-                                floats));
+        try {
+            NativeMatrix.of(w).decodeRows(context.address(), from, to, address(target));
+        } finally {
+            Reference.reachabilityFence(w);
+            Reference.reachabilityFence(this);
+        }
         if (!shared) {
             panel.slice().put(target);
         }
@@ -223,16 +169,6 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     /** Tells whether C++ can reach a buffer. */
     private static boolean shared(FloatBuffer floats) {
         return floats.isDirect() && floats.order() == ByteOrder.nativeOrder();
-    }
-
-    /** Calls C++ while neither these kernels nor the buffers' owner can be collected. */
-    private void run(Object owner, LongConsumer call) {
-        try {
-            call.accept(context.address());
-        } finally {
-            Reference.reachabilityFence(owner);
-            Reference.reachabilityFence(this);
-        }
     }
 
     @Override
@@ -399,7 +335,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     static native long address(Buffer buffer);
 
-    private static native void multiply(
+    static native void multiply(
             long context,
             int code,
             int rows,
@@ -415,7 +351,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             float[] y,
             long buffer);
 
-    private static native void decodeRows(
+    static native void decodeRows(
             long context,
             int code,
             int rows,

@@ -2,13 +2,13 @@ package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 
 /**
- * A matrix as C++ sees it.
+ * A matrix as C++ sees it: addresses, which hold while the matrix can be reached.
  *
- * @param owner the matrix; addresses hold while it can be reached
  * @param code the ordinal of its PackedCode, the next for int8; see common.h
  * @param rows number of rows
  * @param columns number of columns
@@ -18,19 +18,11 @@ import ai.djl.nestquant.codec.PackedMatrix;
  * @param tensorScale what lattice codes multiply row scales by
  */
 record NativeMatrix(
-        CodedMatrix owner,
-        int code,
-        int rows,
-        int columns,
-        long words,
-        long betas,
-        long scales,
-        float tensorScale) {
+        int code, int rows, int columns, long words, long betas, long scales, float tensorScale) {
 
     static NativeMatrix of(CodedMatrix matrix) {
         if (matrix instanceof PackedMatrix w) {
             return new NativeMatrix(
-                    w,
                     w.code().ordinal(),
                     w.rows(),
                     w.columns(),
@@ -43,6 +35,38 @@ record NativeMatrix(
         long words = NativeKernels.address(w.words());
         long scales = NativeKernels.address(w.rowScales());
         int code = PackedCode.values().length;
-        return new NativeMatrix(w, code, w.rows(), w.columns(), words, 0, scales, 1);
+        return new NativeMatrix(code, w.rows(), w.columns(), words, 0, scales, 1);
+    }
+
+    /**
+     * Multiplies, see {@link Kernels#multiply}.
+     *
+     * @param context address of the kernels
+     * @param x the tokens
+     * @param y receives the products; null for memory
+     * @param memory address that receives them where y is null
+     */
+    void multiply(long context, Int8Rows x, float[] y, long memory) {
+        NativeKernels.multiply(
+                context,
+                code,
+                rows,
+                columns,
+                words,
+                betas,
+                scales,
+                tensorScale,
+                x.rows(),
+                x.high(),
+                x.low(),
+                x.scales(),
+                y,
+                memory);
+    }
+
+    /** Decodes rows to floats at the address of a panel, see {@link Kernels#decodeRows}. */
+    void decodeRows(long context, int from, int to, long panel) {
+        NativeKernels.decodeRows(
+                context, code, rows, columns, words, betas, scales, tensorScale, from, to, panel);
     }
 }

@@ -54,7 +54,9 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     }
 
     /** Returns the product with the weight. */
-    CodedProduct product();
+    default CodedProduct product() {
+        return new CodedProduct(matrix());
+    }
 
     /**
      * Encodes rows; several threads may encode different ones.

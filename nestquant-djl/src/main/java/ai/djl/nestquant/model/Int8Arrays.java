@@ -45,11 +45,6 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
     }
 
     @Override
-    public CodedProduct product() {
-        return CodedProduct.of(matrix);
-    }
-
-    @Override
     public void encode(int first, float[] rotated, DistortionStats stats) {
         int columns = matrix.columns();
         byte[] decoded = new byte[columns];

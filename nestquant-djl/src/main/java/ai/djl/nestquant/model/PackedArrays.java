@@ -78,11 +78,6 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
-    public CodedProduct product() {
-        return CodedProduct.of(matrix);
-    }
-
-    @Override
     public void encode(int first, float[] rotated, DistortionStats stats) {
         int end = first + rotated.length / matrix.columns();
         DistortionStats receiver = stats == null ? new DistortionStats() : stats;

@@ -1,7 +1,6 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.CodedMatrix;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.rotation.Rotation;
@@ -84,7 +83,7 @@ public class NativeHeadTest {
     @Test(dataProvider = "heads")
     public void logitsAreThoseOfTheParts(PackedCode code, int bits, int rows, Rotation rotation) {
         Random random = new Random(SEED + rows);
-        CodedMatrix w = matrix(code, rows, rotation.paddedLength(), random);
+        CodedMatrix w = RandomMatrix.of(code, rows, rotation.paddedLength(), random);
         FloatBuffer norm = gaussian(rotation.length(), random);
         FloatBuffer h = gaussian(rotation.length(), random);
         float[] expected = portable(w, rotation, bits, norm, h);
@@ -115,7 +114,7 @@ public class NativeHeadTest {
     public void callOfLayersEndsWithTheLastToken() {
         Random random = new Random(SEED);
         Rotation rotation = Rotation.of(64, 1);
-        CodedMatrix w = matrix(null, 100, 64, random);
+        CodedMatrix w = RandomMatrix.of(null, 100, 64, random);
         HeadSpec spec = new HeadSpec(gaussian(64, random), EPSILON, rotation, 8, w);
         FloatBuffer h = gaussian(3 * 64, random);
         LayerKernel.Tokens pass = new LayerKernel.Tokens(h, 3, 0, direct(1), direct(1));
@@ -134,7 +133,7 @@ public class NativeHeadTest {
     @Test
     public void whatDoesNotFitIsRefused() {
         Random random = new Random(SEED);
-        CodedMatrix w = matrix(PackedCode.D8_16, 40, 64, random);
+        CodedMatrix w = RandomMatrix.of(PackedCode.D8_16, 40, 64, random);
         FloatBuffer norm = gaussian(64, random);
         Assert.assertThrows(
                 IllegalArgumentException.class,
@@ -165,7 +164,7 @@ public class NativeHeadTest {
     public void inputsThatAreNoNumbersAreRefused() {
         Random random = new Random(SEED);
         Rotation rotation = Rotation.of(72, 1);
-        CodedMatrix w = matrix(PackedCode.E8_16, 40, rotation.paddedLength(), random);
+        CodedMatrix w = RandomMatrix.of(PackedCode.E8_16, 40, rotation.paddedLength(), random);
         for (int bits : new int[] {4, 8, 16}) {
             for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
                 for (int at : new int[] {0, 33, 71}) {
@@ -200,11 +199,7 @@ public class NativeHeadTest {
                         ? portable.encodeIntegers(PackedCode.E8_16, rotated, 1, SCALE_WINDOW)
                         : Int8Rows.round(rotated, 1, bits);
         float[] y = new float[w.rows()];
-        if (w instanceof Int8Matrix int8) {
-            portable.multiply(int8, coded, y);
-        } else {
-            portable.multiply((ai.djl.nestquant.codec.PackedMatrix) w, coded, y);
-        }
+        portable.multiply(w, coded, y);
         return y;
     }
 
@@ -225,17 +220,6 @@ public class NativeHeadTest {
             rest += x[i] * x[i];
         }
         return sums[0] + rest;
-    }
-
-    private static CodedMatrix matrix(PackedCode code, int rows, int columns, Random random) {
-        if (code != null) {
-            return RandomMatrix.of(code, rows, columns, random);
-        }
-        Int8Matrix w = Int8Matrix.allocate(rows, columns);
-        for (int row = 0; row < rows; row++) {
-            w.encodeRow(row, floats(gaussian(columns, random)), 0);
-        }
-        return w;
     }
 
     private static FloatBuffer gaussian(int count, Random random) {
