@@ -15,6 +15,7 @@ namespace nq {
 class Pool;
 struct Layer;
 struct Pass;
+struct Head;
 struct LatticeCode;
 struct EncodedRow;
 
@@ -166,6 +167,9 @@ struct Level {
 
     /** Runs tokens through a decoder layer; false if an entry that is to be coded is no number. */
     bool (*runLayer)(Pool& pool, const Layer& layer, const Pass& pass);
+
+    /** Logits [vocabulary] of a hidden state [hidden]; false if that is no number. */
+    bool (*runHead)(Pool& pool, const Head& head, const float* h, float* logits);
 };
 
 namespace avx512 {

@@ -5,7 +5,7 @@
 
 #include "jobs.h"
 
-/** Decoder layers for Java: what LayerSpec.java lists, in its order. */
+/** Decoder layers and the head for Java: what LayerSpec.java and HeadSpec.java list, in their order. */
 
 namespace {
 
@@ -24,6 +24,17 @@ struct OwnedLayer {
     }
 };
 
+/** A head with its own copy of the rotation. */
+struct OwnedHead {
+    nq::Head head;
+    float* arrays[2];
+
+    ~OwnedHead() {
+        std::free(arrays[0]);
+        std::free(arrays[1]);
+    }
+};
+
 /** A copy of a Java array, null for null. */
 float* copy(JNIEnv* env, jobjectArray arrays, int index) {
     jfloatArray array = static_cast<jfloatArray>(env->GetObjectArrayElement(arrays, index));
@@ -37,6 +48,15 @@ float* copy(JNIEnv* env, jobjectArray arrays, int index) {
     }
     env->DeleteLocalRef(array);
     return made;
+}
+
+/** Makes rotation `index` of what its plan and pair of arrays say; false where memory is missing. */
+bool takeRotation(JNIEnv* env, const jint* plan, jobjectArray arrays, int index, float** owned,
+                  nq::Rotation& to) {
+    owned[0] = copy(env, arrays, 2 * index);
+    owned[1] = copy(env, arrays, 2 * index + 1);
+    to = {plan[0], plan[1], plan[2], plan[3], owned[0], owned[1]};
+    return owned[0] != nullptr && (plan[3] == 1 || owned[1] != nullptr);
 }
 
 template <typename T>
@@ -115,12 +135,7 @@ NQ_JNI(jlong, NativeLayer_make)
                            &layer.headRotation};
     for (int r = 0; r < ROTATIONS; r++) {
         const jint* plan = i + 8 + 3 * LINEARS + 4 * r;
-        owned->arrays[2 * r] = copy(env, rotations, 2 * r);
-        owned->arrays[2 * r + 1] = copy(env, rotations, 2 * r + 1);
-        *all[r] = {plan[0], plan[1], plan[2], plan[3], owned->arrays[2 * r],
-                   owned->arrays[2 * r + 1]};
-        if (owned->arrays[2 * r] == nullptr ||
-            (plan[3] > 1 && owned->arrays[2 * r + 1] == nullptr)) {
+        if (!takeRotation(env, plan, rotations, r, owned->arrays + 2 * r, *all[r])) {
             delete owned;
             return 0;
         }
@@ -132,10 +147,50 @@ NQ_JNI(void, NativeLayer_free)(JNIEnv*, jclass, jlong layer) {
     delete reinterpret_cast<OwnedLayer*>(layer);
 }
 
-/** Runs tokens through layers; 1 if an entry is no number, 2 where memory is missing, else 0. */
+/** Makes a head over buffers that outlive it; 0 where memory is missing. */
+NQ_JNI(jlong, NativeHead_make)
+(JNIEnv* env, jclass, jint activationBits, jobject norm, jfloat epsilon, jint code, jint rows,
+ jint columns, jlong words, jlong betas, jlong scales, jfloat tensorScale, jintArray rotation,
+ jobjectArray arrays) {
+    OwnedHead* owned = new (std::nothrow) OwnedHead();
+    if (owned == nullptr) {
+        return 0;
+    }
+    jint plan[4];
+    env->GetIntArrayRegion(rotation, 0, 4, plan);
+    nq::Head& head = owned->head;
+    head.hidden = plan[0];
+    head.activationBits = activationBits;
+    head.epsilon = epsilon;
+    head.norm = static_cast<const float*>(env->GetDirectBufferAddress(norm));
+    head.product = {nq::matrix(code, rows, columns, words, betas, scales, tensorScale), nullptr};
+    if (!takeRotation(env, plan, arrays, 0, owned->arrays, head.rotation)) {
+        delete owned;
+        return 0;
+    }
+    return reinterpret_cast<jlong>(owned);
+}
+
+NQ_JNI(void, NativeHead_free)(JNIEnv*, jclass, jlong head) {
+    delete reinterpret_cast<OwnedHead*>(head);
+}
+
+/** Logits of a hidden state; false if that is no number. */
+NQ_JNI(jboolean, NativeHead_run)
+(JNIEnv* env, jclass, jlong handle, jlong head, jobject h, jobject logits) {
+    nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
+    return context.level->runHead(context.pool, reinterpret_cast<OwnedHead*>(head)->head,
+                                  static_cast<const float*>(env->GetDirectBufferAddress(h)),
+                                  static_cast<float*>(env->GetDirectBufferAddress(logits)));
+}
+
+/**
+ * Runs tokens through layers, and the last of them through a head unless that is 0. Returns 1 if an
+ * entry is no number in a layer and 3 in the head, 2 where memory is missing, else 0.
+ */
 NQ_JNI(jint, NativeLayer_run)
 (JNIEnv* env, jclass, jlong handle, jlongArray layers, jobject h, jint tokens, jint past, jobject cos,
- jobject sin, jobjectArray slots, jintArray capacities) {
+ jobject sin, jobjectArray slots, jintArray capacities, jlong head, jobject logits) {
     nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
     nq::Pass pass = {static_cast<float*>(env->GetDirectBufferAddress(h)),
                      tokens,
@@ -166,5 +221,11 @@ NQ_JNI(jint, NativeLayer_run)
             return 1;
         }
     }
-    return 0;
+    if (head == 0) {
+        return 0;
+    }
+    const nq::Head& last = reinterpret_cast<OwnedHead*>(head)->head;
+    float* to = static_cast<float*>(env->GetDirectBufferAddress(logits));
+    const float* state = pass.h + static_cast<std::int64_t>(tokens - 1) * last.hidden;
+    return context.level->runHead(context.pool, last, state, to) ? 0 : 3;
 }

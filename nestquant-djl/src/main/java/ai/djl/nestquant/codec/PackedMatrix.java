@@ -24,7 +24,7 @@ import java.nio.IntBuffer;
  *
  * <p>Immutable as seen from here; thread-safe once its buffers are written.
  */
-public final class PackedMatrix {
+public final class PackedMatrix implements CodedMatrix {
     /** Rows of a tile. */
     public static final int TILE_ROWS = 16;
 
@@ -120,12 +120,12 @@ public final class PackedMatrix {
         return code;
     }
 
-    /** Returns the number of rows. */
+    @Override
     public int rows() {
         return rows;
     }
 
-    /** Returns the number of columns, padding included. */
+    @Override
     public int columns() {
         return columns;
     }
@@ -223,22 +223,12 @@ public final class PackedMatrix {
         return INDEX_BYTES * tiles * (columns / BLOCK) + Short.BYTES;
     }
 
-    /**
-     * Returns the float that a row's integers are multiplied by.
-     *
-     * @param row 0 to rows − 1
-     * @return {@code tensorScale · 2^(−e/12)}
-     */
+    @Override
     public float rowScale(int row) {
         return rowScale(tensorScale, rowScales.get(row) & 255);
     }
 
-    /**
-     * Decodes a row to its integers.
-     *
-     * @param row 0 to rows − 1
-     * @param out receives {@code m_j·y}, int8 [columns]; the row is this times {@link #rowScale}
-     */
+    @Override
     public void decodeRow(int row, byte[] out) {
         int[] y = new int[BLOCK];
         for (int block = 0; block < blocks(); block++) {

@@ -4,6 +4,8 @@ import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.StoredCodes;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
@@ -93,6 +95,16 @@ final class Checks {
     static void direct(ByteBuffer memory) {
         if (!memory.isDirect()) {
             throw new IllegalArgumentException("need a direct buffer, got " + memory);
+        }
+    }
+
+    /** Floats that C++ is to reach. */
+    static void buffer(String name, FloatBuffer buffer, long needed) {
+        if (!buffer.isDirect()
+                || buffer.order() != ByteOrder.nativeOrder()
+                || buffer.remaining() < needed) {
+            throw new IllegalArgumentException(
+                    name + ": need a direct buffer of " + needed + " floats, got " + buffer);
         }
     }
 

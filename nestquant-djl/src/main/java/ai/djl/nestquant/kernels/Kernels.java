@@ -1,7 +1,7 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
@@ -13,7 +13,7 @@ import java.util.List;
 
 /**
  * Products with a coded matrix W of R rows and C columns: {@code W[r][c] = scale(r)·q[r][c]}, q the
- * int8 rows of {@link PackedMatrix#decodeRow} or {@link Int8Matrix#decodeRow}.
+ * int8 rows of {@link CodedMatrix#decodeRow}.
  *
  * <p>Results do not depend on the number of threads. Implementations are thread-safe; calls that
  * overlap take turns on the worker threads, or run on their caller's.
@@ -64,6 +64,40 @@ public interface Kernels {
     }
 
     /**
+     * Makes final norm and output head that run in one call.
+     *
+     * @param spec their parts
+     * @return the head, to be closed by the caller; null where these kernels have none
+     * @throws IllegalArgumentException if the parts' sizes do not fit
+     */
+    default HeadKernel head(HeadSpec spec) {
+        return null;
+    }
+
+    /**
+     * Runs new tokens of one sequence through all layers as {@link #run(List, LayerKernel.Tokens,
+     * List)} does, and the last token through the head; fast kernels do so in one call.
+     *
+     * @param layers the layers
+     * @param pass the tokens; their hidden states are replaced by the last layer's output
+     * @param caches each layer's cache
+     * @param head what {@link #head} has made
+     * @param logits receives the last token's [vocabulary], direct
+     * @throws IllegalArgumentException as {@link LayerKernel#run} and {@link HeadKernel#run}
+     */
+    default void run(
+            List<LayerKernel> layers,
+            LayerKernel.Tokens pass,
+            List<LayerKernel.Cache> caches,
+            HeadKernel head,
+            FloatBuffer logits) {
+        run(layers, pass, caches);
+        FloatBuffer h = pass.h().slice();
+        int hidden = h.remaining() / pass.count();
+        head.run(h.slice(h.remaining() - hidden, hidden), logits);
+    }
+
+    /**
      * Sets the number of threads that share a product, the caller's included.
      *
      * @param threads 1 to {@link #MAX_THREADS}
@@ -80,17 +114,17 @@ public interface Kernels {
      * @param y receives float [T][R]
      * @throws IllegalArgumentException if a length does not fit
      */
-    void multiply(PackedMatrix w, Int8Rows x, float[] y);
+    void multiply(CodedMatrix w, Int8Rows x, float[] y);
 
     /**
-     * Multiplies into a buffer, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
+     * Multiplies into a buffer, as {@link #multiply(CodedMatrix, Int8Rows, float[])}.
      *
      * @param w the matrix [R][C]
      * @param x int8 or int16 rows [T][C], already rotated as the matrix is
      * @param y receives float [T][R] from its position on, which stays
      * @throws IllegalArgumentException if a length does not fit
      */
-    default void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+    default void multiply(CodedMatrix w, Int8Rows x, FloatBuffer y) {
         float[] floats = new float[y.remaining()];
         multiply(w, x, floats);
         y.slice().put(floats);
@@ -106,10 +140,10 @@ public interface Kernels {
      * @param panel receives float [to − from][C] from its position on, which stays
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
-    void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel);
+    void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel);
 
     /**
-     * Decodes rows to a float array, as {@link #decodeRows(PackedMatrix, int, int, FloatBuffer)}.
+     * Decodes rows to a float array, as {@link #decodeRows(CodedMatrix, int, int, FloatBuffer)}.
      *
      * @param w the matrix [R][C]
      * @param from the first row
@@ -117,45 +151,9 @@ public interface Kernels {
      * @param panel receives float [to − from][C]
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
-    default void decodeRows(PackedMatrix w, int from, int to, float[] panel) {
+    default void decodeRows(CodedMatrix w, int from, int to, float[] panel) {
         decodeRows(w, from, to, FloatBuffer.wrap(panel));
     }
-
-    /**
-     * Multiplies by the rows of x, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
-     *
-     * @param w the matrix [R][C]
-     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
-     * @param y receives float [T][R]
-     * @throws IllegalArgumentException if a length does not fit
-     */
-    void multiply(Int8Matrix w, Int8Rows x, float[] y);
-
-    /**
-     * Multiplies into a buffer, as {@link #multiply(Int8Matrix, Int8Rows, float[])}.
-     *
-     * @param w the matrix [R][C]
-     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
-     * @param y receives float [T][R] from its position on, which stays
-     * @throws IllegalArgumentException if a length does not fit
-     */
-    default void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
-        float[] floats = new float[y.remaining()];
-        multiply(w, x, floats);
-        y.slice().put(floats);
-    }
-
-    /**
-     * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float
-     * product.
-     *
-     * @param w the matrix [R][C]
-     * @param from the first row
-     * @param to the row after the last
-     * @param panel receives float [to − from][C] from its position on, which stays
-     * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
-     */
-    void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel);
 
     /**
      * Rotates rows on the calling thread, bit for bit as {@link Rotation#applyRows}.

@@ -166,6 +166,16 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
                 : new WeightSummary(weights, 0, 0, codes.bytes());
     }
 
+    /** Returns what hidden states go through before they are coded. */
+    Rotation rotation() {
+        return rotation;
+    }
+
+    /** Returns bits of hidden states as they are multiplied: 4, 8 or 16. */
+    int activationBits() {
+        return activationBits;
+    }
+
     /** Returns the codes. */
     CodedArrays codes() {
         return codes;

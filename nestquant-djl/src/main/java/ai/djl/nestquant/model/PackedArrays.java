@@ -100,23 +100,6 @@ record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatri
     }
 
     @Override
-    public int rows() {
-        return matrix.rows();
-    }
-
-    @Override
-    public void decodeRow(int row, float[] out) {
-        byte[] integers = new byte[matrix.columns()];
-        matrix.decodeRow(row, integers);
-        CodedArrays.scale(integers, matrix.rowScale(row), out);
-    }
-
-    @Override
-    public CodedProduct product() {
-        return CodedProduct.of(matrix);
-    }
-
-    @Override
     public void encode(int first, float[] rotated, DistortionStats stats) {
         int end = first + rotated.length / matrix.columns();
         DistortionStats receiver = stats == null ? new DistortionStats() : stats;
