@@ -10,7 +10,7 @@ namespace nq {
 namespace NQ_LEVEL {
 
 const Level level = {
-    NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow, encodeVector, rotateRows, runLayer, runHead};
+    NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, encodeRow, encodeVector, rotateRows, runLayer, runHead, embed};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq
