@@ -16,6 +16,7 @@ class Pool;
 struct Layer;
 struct Pass;
 struct Head;
+struct Embedding;
 struct LatticeCode;
 struct EncodedRow;
 
@@ -170,6 +171,9 @@ struct Level {
 
     /** Logits [vocabulary] of a hidden state [hidden]; false if that is no number. */
     bool (*runHead)(Pool& pool, const Head& head, const float* h, float* logits);
+
+    /** Rows of a vocabulary, rotated back, out [count][length of a row]. */
+    void (*embed)(Pool& pool, const Embedding& embedding, const std::int64_t* ids, int count, float* out);
 };
 
 namespace avx512 {

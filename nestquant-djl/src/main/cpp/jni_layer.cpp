@@ -5,35 +5,29 @@
 
 #include "jobs.h"
 
-/** Decoder layers and the head for Java: what LayerSpec.java and HeadSpec.java list, in their order. */
+/** Decoder layers, head and embedding for Java: what LayerSpec.java and HeadSpec.java list, in their order. */
 
 namespace {
 
 constexpr int LINEARS = 7;
 constexpr int ROTATIONS = 4;
 
-/** A layer with its own copies of the rotations. */
-struct OwnedLayer {
-    nq::Layer layer;
-    float* arrays[2 * ROTATIONS];
+/** A layer, a head or an embedding with its own copies of the rotations. */
+template <typename T, int N>
+struct Owned {
+    T part;
+    float* arrays[2 * N];
 
-    ~OwnedLayer() {
+    ~Owned() {
         for (float* array : arrays) {
             std::free(array);
         }
     }
 };
 
-/** A head with its own copy of the rotation. */
-struct OwnedHead {
-    nq::Head head;
-    float* arrays[2];
-
-    ~OwnedHead() {
-        std::free(arrays[0]);
-        std::free(arrays[1]);
-    }
-};
+using OwnedLayer = Owned<nq::Layer, ROTATIONS>;
+using OwnedHead = Owned<nq::Head, 1>;
+using OwnedEmbedding = Owned<nq::Embedding, 1>;
 
 /** A copy of a Java array, null for null. */
 float* copy(JNIEnv* env, jobjectArray arrays, int index) {
@@ -97,7 +91,7 @@ NQ_JNI(jlong, NativeLayer_make)
     env->GetIntArrayRegion(integers, 0, sizeof i / sizeof *i, i);
     jfloat f[1 + LINEARS];
     env->GetFloatArrayRegion(floats, 0, sizeof f / sizeof *f, f);
-    nq::Layer& layer = owned->layer;
+    nq::Layer& layer = owned->part;
     layer.hidden = i[0];
     layer.heads = i[1];
     layer.kvHeads = i[2];
@@ -158,7 +152,7 @@ NQ_JNI(jlong, NativeHead_make)
     }
     jint plan[4];
     env->GetIntArrayRegion(rotation, 0, 4, plan);
-    nq::Head& head = owned->head;
+    nq::Head& head = owned->part;
     head.hidden = plan[0];
     head.activationBits = activationBits;
     head.epsilon = epsilon;
@@ -179,9 +173,46 @@ NQ_JNI(void, NativeHead_free)(JNIEnv*, jclass, jlong head) {
 NQ_JNI(jboolean, NativeHead_run)
 (JNIEnv* env, jclass, jlong handle, jlong head, jobject h, jobject logits) {
     nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
-    return context.level->runHead(context.pool, reinterpret_cast<OwnedHead*>(head)->head,
+    return context.level->runHead(context.pool, reinterpret_cast<OwnedHead*>(head)->part,
                                   static_cast<const float*>(env->GetDirectBufferAddress(h)),
                                   static_cast<float*>(env->GetDirectBufferAddress(logits)));
+}
+
+/** Makes an embedding over buffers that outlive it; 0 where memory is missing. */
+NQ_JNI(jlong, NativeEmbedding_make)
+(JNIEnv* env, jclass, jint code, jint rows, jint columns, jlong words, jlong betas, jlong scales,
+ jfloat tensorScale, jintArray rotation, jobjectArray arrays) {
+    OwnedEmbedding* owned = new (std::nothrow) OwnedEmbedding();
+    if (owned == nullptr) {
+        return 0;
+    }
+    jint plan[4];
+    env->GetIntArrayRegion(rotation, 0, 4, plan);
+    owned->part.w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
+    if (!takeRotation(env, plan, arrays, 0, owned->arrays, owned->part.rotation)) {
+        delete owned;
+        return 0;
+    }
+    return reinterpret_cast<jlong>(owned);
+}
+
+NQ_JNI(void, NativeEmbedding_free)(JNIEnv*, jclass, jlong embedding) {
+    delete reinterpret_cast<OwnedEmbedding*>(embedding);
+}
+
+/** Looks up rows. */
+NQ_JNI(void, NativeEmbedding_embed)
+(JNIEnv* env, jclass, jlong handle, jlong embedding, jlongArray ids, jobject out) {
+    nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
+    jlong* rows = env->GetLongArrayElements(ids, nullptr);
+    if (rows == nullptr) {
+        return; // with an OutOfMemoryError under way
+    }
+    static_assert(sizeof(jlong) == sizeof(std::int64_t), "ids are passed on as they are");
+    context.level->embed(context.pool, reinterpret_cast<OwnedEmbedding*>(embedding)->part,
+                         reinterpret_cast<const std::int64_t*>(rows), env->GetArrayLength(ids),
+                         static_cast<float*>(env->GetDirectBufferAddress(out)));
+    env->ReleaseLongArrayElements(ids, rows, JNI_ABORT);
 }
 
 /**
@@ -215,7 +246,7 @@ NQ_JNI(jint, NativeLayer_run)
         pass.slots = addresses;
         pass.capacity = capacity;
         bool numbers = context.level->runLayer(
-            context.pool, reinterpret_cast<OwnedLayer*>(layer)->layer, pass);
+            context.pool, reinterpret_cast<OwnedLayer*>(layer)->part, pass);
         std::free(addresses);
         if (!numbers) {
             return 1;
@@ -224,7 +255,7 @@ NQ_JNI(jint, NativeLayer_run)
     if (head == 0) {
         return 0;
     }
-    const nq::Head& last = reinterpret_cast<OwnedHead*>(head)->head;
+    const nq::Head& last = reinterpret_cast<OwnedHead*>(head)->part;
     float* to = static_cast<float*>(env->GetDirectBufferAddress(logits));
     const float* state = pass.h + static_cast<std::int64_t>(tokens - 1) * last.hidden;
     return context.level->runHead(context.pool, last, state, to) ? 0 : 3;

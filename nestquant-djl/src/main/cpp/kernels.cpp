@@ -11,7 +11,7 @@ namespace NQ_LEVEL {
 
 const Level level = {
     NQ_TEXT(NQ_LEVEL), multiply,     scratchBytes, decodeRows, readStored, encodeRow,
-    encodeVector,      rotateRows,   runLayer,     runHead};
+    encodeVector,      rotateRows,   runLayer,     runHead,    embed};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq

@@ -3,7 +3,7 @@
 #include "common.h"
 #include "pool.h"
 
-/** One decoder layer, from hidden state to hidden state, in one call; and the output head. */
+/** One decoder layer, from hidden state to hidden state, in one call; embedding and output head. */
 namespace nq {
 
 /** R of rotation.Rotation: signs, Walsh-Hadamard of groups of 2^exponent, then a dense factor. */
@@ -109,6 +109,12 @@ struct Head {
     Linear product;
 };
 
+/** Rows of a vocabulary, rotated; arrays are not owned. */
+struct Embedding {
+    Matrix w;
+    Rotation rotation;
+};
+
 /** The scale with exponent 0 of coded head vectors, model.NestQuantKvCache. */
 constexpr float CACHE_TENSOR_SCALE = 16;
 
@@ -125,6 +131,7 @@ void* callScratch(std::int64_t bytes);
 namespace NQ_LEVEL {
 bool runLayer(Pool& pool, const Layer& layer, const Pass& pass);
 bool runHead(Pool& pool, const Head& head, const float* h, float* logits);
+void embed(Pool& pool, const Embedding& embedding, const std::int64_t* ids, int count, float* out);
 }  // namespace NQ_LEVEL
 #endif
 

@@ -1,8 +1,10 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.StoredCodes;
+import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -95,6 +97,17 @@ final class Checks {
     static void direct(ByteBuffer memory) {
         if (!memory.isDirect()) {
             throw new IllegalArgumentException("need a direct buffer, got " + memory);
+        }
+    }
+
+    /** A rotation of a matrix's rows. */
+    static void rotation(Rotation rotation, CodedMatrix w) {
+        if (rotation.paddedLength() != w.columns()) {
+            throw new IllegalArgumentException(
+                    "the matrix has "
+                            + w.columns()
+                            + " columns, its rotation "
+                            + rotation.paddedLength());
         }
     }
 

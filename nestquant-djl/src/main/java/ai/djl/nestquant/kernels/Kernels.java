@@ -75,6 +75,18 @@ public interface Kernels {
     }
 
     /**
+     * Makes an embedding that looks up rows in one call.
+     *
+     * @param w the rows of the vocabulary, rotated
+     * @param rotation what they have been rotated by
+     * @return the embedding, to be closed by the caller; null where these kernels have none
+     * @throws IllegalArgumentException if their sizes do not fit
+     */
+    default EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+        return null;
+    }
+
+    /**
      * Runs new tokens of one sequence through all layers as {@link #run(List, LayerKernel.Tokens,
      * List)} does, and the last token through the head; fast kernels do so in one call.
      *

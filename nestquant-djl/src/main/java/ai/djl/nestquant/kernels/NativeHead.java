@@ -13,13 +13,7 @@ final class NativeHead implements HeadKernel {
     NativeHead(NativeKernels kernels, HeadSpec spec) {
         Rotation rotation = spec.rotation();
         Checks.buffer("norm", spec.norm(), rotation.length());
-        if (rotation.paddedLength() != spec.weight().columns()) {
-            throw new IllegalArgumentException(
-                    "the head has "
-                            + spec.weight().columns()
-                            + " columns, its rotation "
-                            + rotation.paddedLength());
-        }
+        Checks.rotation(rotation, spec.weight());
         this.kernels = kernels;
         this.spec = spec;
         NativeMatrix w = NativeMatrix.of(spec.weight());

@@ -75,6 +75,11 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+        return new NativeEmbedding(this, w, rotation);
+    }
+
+    @Override
     public void run(
             List<LayerKernel> layers,
             LayerKernel.Tokens pass,

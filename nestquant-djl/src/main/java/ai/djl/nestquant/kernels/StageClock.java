@@ -188,6 +188,11 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+            return plain.embedding(w, rotation);
+        }
+
+        @Override
         public void run(
                 List<LayerKernel> layers,
                 LayerKernel.Tokens pass,

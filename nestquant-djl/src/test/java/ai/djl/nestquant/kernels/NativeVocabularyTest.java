@@ -18,9 +18,12 @@ import org.testng.annotations.DataProvider;
 import org.testng.annotations.Factory;
 import org.testng.annotations.Test;
 
-/** Final norm and head in one call, by the parts of the portable kernels, at every level. */
+/**
+ * Embedding, and final norm and head, in one call, by the parts of the portable kernels, at every
+ * level.
+ */
 @Test
-public class NativeHeadTest {
+public class NativeVocabularyTest {
     private static final long SEED = 20;
     private static final float EPSILON = 1e-5f;
 
@@ -31,6 +34,9 @@ public class NativeHeadTest {
      */
     private static final double DENSE_FACTOR = 2e-5;
 
+    /** The same without rounding. */
+    private static final double FLOAT_SUMS = 1e-6;
+
     /** ActivationCode's. */
     private static final int SCALE_WINDOW = 2;
 
@@ -39,7 +45,7 @@ public class NativeHeadTest {
 
     /** Makes the test of one level. */
     @Factory(dataProvider = "levels", dataProviderClass = NativeKernelsTest.class)
-    public NativeHeadTest(String level) {
+    public NativeVocabularyTest(String level) {
         this.level = level;
     }
 
@@ -94,20 +100,53 @@ public class NativeHeadTest {
         }
         Assert.assertEquals(logits.position(), 3);
         float[] actual = floats(logits.slice(3, rows));
-        if (rotation.order() == 1) {
-            Assert.assertEquals(actual, expected);
-        } else {
-            double error = 0;
-            double size = 0;
-            for (int i = 0; i < rows; i++) {
-                error += Math.pow(actual[i] - expected[i], 2);
-                size += Math.pow(expected[i], 2);
-            }
-            Assert.assertTrue(error <= DENSE_FACTOR * DENSE_FACTOR * size, error + " of " + size);
-        }
+        assertLike(actual, expected, rotation, DENSE_FACTOR);
         for (int beside : new int[] {0, 1, 2, rows + 3, rows + 4}) {
             Assert.assertEquals(logits.get(beside), 0f);
         }
+    }
+
+    @Test(dataProvider = "heads")
+    public void embeddingsAreDecodedRowsRotatedBack(
+            PackedCode code, int bits, int rows, Rotation rotation) {
+        Random random = new Random(SEED + rows);
+        CodedMatrix w = RandomMatrix.of(code, rows, rotation.paddedLength(), random);
+        long[] ids = {rows - 1, 0, rows / 2, rows / 2};
+        int hidden = rotation.length();
+        FloatBuffer out = direct(ids.length * hidden);
+        try (EmbeddingKernel embedding = kernels().embedding(w, rotation)) {
+            embedding.embed(ids, out);
+            for (long bad : new long[] {-1, rows, 1L << 32}) {
+                Assert.assertThrows(
+                        IllegalArgumentException.class,
+                        () -> embedding.embed(new long[] {0, bad}, out));
+            }
+            Assert.assertThrows(
+                    IllegalArgumentException.class, () -> embedding.embed(new long[5], out));
+        }
+        for (int i = 0; i < ids.length; i++) {
+            float[] row = new float[rotation.paddedLength()];
+            new PortableKernels(1).decodeRows(w, (int) ids[i], (int) ids[i] + 1, row);
+            rotation.applyInverse(row, 0);
+            float[] expected = Arrays.copyOf(row, hidden);
+            assertLike(floats(out.slice(i * hidden, hidden)), expected, rotation, FLOAT_SUMS);
+        }
+    }
+
+    /** To the bit, or within a bound of the norm where the rotation has a dense factor. */
+    private static void assertLike(
+            float[] actual, float[] expected, Rotation rotation, double bound) {
+        if (rotation.order() == 1) {
+            Assert.assertEquals(actual, expected);
+            return;
+        }
+        double error = 0;
+        double size = 0;
+        for (int i = 0; i < expected.length; i++) {
+            error += Math.pow(actual[i] - expected[i], 2);
+            size += Math.pow(expected[i], 2);
+        }
+        Assert.assertTrue(error <= bound * bound * size, error + " of " + size);
     }
 
     @Test
