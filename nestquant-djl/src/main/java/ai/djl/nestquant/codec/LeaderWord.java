@@ -15,7 +15,7 @@ package ai.djl.nestquant.codec;
  * <p>All methods are static and thread-safe.
  */
 final class LeaderWord {
-    private static final int PARITY_BIT = 28;
+    static final int PARITY_BIT = 28;
 
     private LeaderWord() {}
 

@@ -70,12 +70,15 @@ public final class StoredCodes {
         int[] y = new int[PackedMatrix.BLOCK];
         for (int block = 0; block < matrix.blocks(); block++) {
             int index = matrix.index(source, block);
-            code.leader(matrix.word(source, block), index, y);
-            int word =
-                    code.dual()
-                            ? DualNibbleWord.pack(y, index, code.width())
-                            : NibbleWord.pack(y, code.width());
-            code.put(wordInts, tile * matrix.wordsPerTile(), block, lane, word);
+            int word = matrix.word(source, block);
+            int stored;
+            if (code.dual()) {
+                stored = DualNibbleWord.ofLeaderWord(word, index, code.width());
+            } else {
+                code.leader(word, index, y);
+                stored = NibbleWord.pack(y, code.width());
+            }
+            code.put(wordInts, tile * matrix.wordsPerTile(), block, lane, stored);
             int at = tile * matrix.blocks() + block;
             int others = betaInts.get(at) & ~(3 << 2 * lane);
             betaInts.put(at, others | (index & 3) << 2 * lane);

@@ -36,6 +36,11 @@ public class LeaderWordTest {
             Assert.assertEquals(y, leader);
             Assert.assertEquals(code.step(index), code.ladder().step(trial & 3));
             moved += index >>> 2;
+            if (code.dual()) {
+                Assert.assertEquals(
+                        DualNibbleWord.ofLeaderWord(code.pack(leader), trial & 7, code.width()),
+                        DualNibbleWord.pack(leader, trial & 7, code.width()));
+            }
         }
         // a leader of q·E8 in nine lies outside of the cube of half its size
         Assert.assertEquals(moved > trials / 20, !code.dual(), moved + " moved");
