@@ -114,7 +114,7 @@ NQ_JNI(jlong, NativeLayer_make)
                          shape[1],
                          shape[2],
                          address<std::int32_t>(env, buffers, at),
-                         address<std::int32_t>(env, buffers, at + 1),
+                         address<std::uint8_t>(env, buffers, at + 1),
                          nullptr,
                          address<std::uint8_t>(env, buffers, at + 2),
                          nq::rowScalePowers,
@@ -123,7 +123,7 @@ NQ_JNI(jlong, NativeLayer_make)
         const nq::Matrix& w = linears[l]->w;
         std::int64_t tiles = w.tiles();
         nq::gather(w.words, tiles * w.intsPerRow() * 16 * 4);
-        nq::gather(w.betas, tiles * w.blocks() * 4);
+        nq::gather(w.betas, tiles * w.blocks() * nq::INDEX_BYTES);
     }
     nq::Rotation* all[] = {&layer.hiddenRotation, &layer.mixedRotation, &layer.innerRotation,
                            &layer.headRotation};

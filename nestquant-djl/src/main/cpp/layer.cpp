@@ -82,7 +82,7 @@ struct Attention {
     void encodeHead(int side, int head, int position, const float* x, char* scratch) const {
         const std::int64_t* slot = pass->slots + 6 * (position / pass->capacity) + 3 * side;
         PackedRows to = {E8_16, size, reinterpret_cast<std::int32_t*>(slot[0]),
-                         reinterpret_cast<std::int32_t*>(slot[1]),
+                         reinterpret_cast<std::uint8_t*>(slot[1]),
                          reinterpret_cast<std::uint8_t*>(slot[2])};
         EncodedRow row;
         float* floats = encodedRow(scratch, size, row);
@@ -90,7 +90,7 @@ struct Attention {
             __atomic_store_n(pass->failed, 1, __ATOMIC_RELAXED);
             return;
         }
-        packRow(to, head * pass->capacity + position % pass->capacity, row);
+        storeRow(to, head * pass->capacity + position % pass->capacity, row);
     }
 
     int from(int token) const {

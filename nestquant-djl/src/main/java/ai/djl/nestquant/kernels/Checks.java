@@ -3,6 +3,7 @@ package ai.djl.nestquant.kernels;
 import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -57,6 +58,25 @@ final class Checks {
             throw new IllegalArgumentException(
                     "tensor scale " + w.tensorScale() + " is outside 1e-9..1e16; rescale the rows");
         }
+    }
+
+    /** Stored tiles to read; returns their number. */
+    static int stored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int wordBytes = matrix.wordsPerTile() * Integer.BYTES;
+        int tiles = codes.words().capacity() / wordBytes;
+        if (codes.words().capacity() != tiles * wordBytes
+                || codes.betas().capacity() != tiles * matrix.blocks() * Integer.BYTES
+                || !codes.words().isDirect()
+                || !codes.betas().isDirect()
+                || tile < 0
+                || tiles > matrix.tiles() - tile) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "%d bytes of words and %d of indices are not tiles of %s from tile"
+                                    + " %d on, in direct buffers",
+                            codes.words().capacity(), codes.betas().capacity(), matrix, tile));
+        }
+        return tiles;
     }
 
     /** Vectors to encode; returns their length. */

@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -205,6 +206,17 @@ public interface Kernels {
     void encodeRows(PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats);
 
     /**
+     * Reads tiles that a container has stored.
+     *
+     * @param codes whole tiles, as many as its words are
+     * @param matrix receives them, whatever stood there
+     * @param tile number of the first in the matrix
+     * @throws IllegalArgumentException if the tiles are not whole, not in the matrix, or not in
+     *     direct buffers
+     */
+    void readStored(StoredCodes codes, PackedMatrix matrix, int tile);
+
+    /**
      * Encodes vectors that stand alone, such as the activations of tokens, as integers with a scale
      * each; see {@link ai.djl.nestquant.codec.RowEncoder#encodeIntegers}.
      *
@@ -229,9 +241,19 @@ public interface Kernels {
     long sumWords(ByteBuffer memory);
 
     /**
-     * Fills memory that nothing has been written to with zeros, on large pages where the system has
-     * them: all weights are read for every token, and looking up small pages would cost a tenth of
-     * the speed of reading.
+     * Puts memory that nothing has been written to on large pages, where the system has them: all
+     * weights are read for every token, and looking up small pages would cost a tenth of the speed
+     * of reading.
+     *
+     * @param memory direct; from 0 to its capacity
+     * @throws IllegalArgumentException if the buffer is not direct
+     */
+    default void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+    }
+
+    /**
+     * Fills memory that nothing has been written to with zeros, after {@link #takeLargePages}.
      *
      * @param memory direct; its bytes from 0 to its capacity are written
      * @throws IllegalArgumentException if the buffer is not direct

@@ -6,6 +6,7 @@ import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
@@ -224,6 +225,26 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int tiles = Checks.stored(codes, matrix, tile);
+        try {
+            readStored(
+                    context.address(),
+                    matrix.code().ordinal(),
+                    tiles * PackedMatrix.TILE_ROWS,
+                    matrix.columns(),
+                    address(codes.words()),
+                    address(codes.betas()),
+                    address(matrix.words()) + (long) tile * matrix.wordsPerTile() * Integer.BYTES,
+                    address(matrix.betas()) + matrix.indexAt(tile, 0));
+        } finally {
+            Reference.reachabilityFence(codes);
+            Reference.reachabilityFence(matrix);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    @Override
     public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
         int columns = Checks.vectors(x, rows, scaleWindow);
         byte[] integers = new byte[x.length];
@@ -264,6 +285,13 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             Reference.reachabilityFence(memory);
             Reference.reachabilityFence(this);
         }
+    }
+
+    @Override
+    public void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+        takeLargePages(address(memory), memory.capacity());
+        Reference.reachabilityFence(memory);
     }
 
     @Override
@@ -327,12 +355,24 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             byte[] integers,
             float[] scales);
 
+    private static native void readStored(
+            long context,
+            int code,
+            int rows,
+            int columns,
+            long storedWords,
+            long storedBetas,
+            long words,
+            long betas);
+
     private static native float rotateRows(
             long context, int exponent, float[] signs, float[] x, int rows);
 
     private static native long sumOfParts(long context, int parts);
 
     private static native long sumWords(long context, long memory, int words);
+
+    private static native void takeLargePages(long memory, int bytes);
 
     private static native void clear(long context, long memory, int bytes);
 

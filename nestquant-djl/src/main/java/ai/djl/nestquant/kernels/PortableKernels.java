@@ -8,6 +8,7 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.codec.StoredCodes;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -132,6 +133,12 @@ public final class PortableKernels implements Kernels {
         for (int row = from; row < to; row++) {
             encoder.encodeRow(row, x, offset + (row - from) * w.columns(), stats);
         }
+    }
+
+    @Override
+    public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int tiles = Checks.stored(codes, matrix, tile);
+        pool.run(tiles, part -> codes.read(part, matrix, tile + part));
     }
 
     @Override

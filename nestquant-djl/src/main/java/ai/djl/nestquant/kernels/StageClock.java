@@ -5,6 +5,7 @@ import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -238,8 +239,18 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+            plain.readStored(codes, matrix, tile);
+        }
+
+        @Override
         public long sumWords(ByteBuffer memory) {
             return plain.sumWords(memory);
+        }
+
+        @Override
+        public void takeLargePages(ByteBuffer memory) {
+            plain.takeLargePages(memory);
         }
 
         @Override

@@ -19,6 +19,13 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
         return array;
     }
 
+    /** Allocates room for codes, see {@link Kernels#takeLargePages}; what is in it is anything. */
+    static NDArray room(NDManager manager, Shape shape, DataType type) {
+        NDArray array = manager.create(shape, type);
+        Kernels.best().takeLargePages(array.toByteBuffer(true));
+        return array;
+    }
+
     /** Returns the codes, whose manager owns the memory. */
     NDArray words();
 
@@ -36,6 +43,11 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
     /** Returns the bytes that are really allocated. */
     default long bytes() {
         return named().values().stream().mapToLong(WeightSummary::bytes).sum();
+    }
+
+    /** Returns the bytes that a container takes for them. */
+    default long storedBytes() {
+        return bytes();
     }
 
     /**

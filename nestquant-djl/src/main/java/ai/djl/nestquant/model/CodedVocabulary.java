@@ -180,7 +180,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     WeightSummary weights() {
         long weights = (long) codes.rows() * hidden;
         return codes instanceof PackedArrays
-                ? new WeightSummary(weights, weights, codes.bytes(), codes.bytes())
+                ? new WeightSummary(weights, weights, codes.storedBytes(), codes.bytes())
                 : new WeightSummary(weights, 0, 0, codes.bytes());
     }
 

@@ -4,9 +4,12 @@ import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -132,6 +135,52 @@ public abstract class KernelsContract {
                 kernels.multiply(w, x, y);
                 Assert.assertEquals(y, one, threads + " threads");
             }
+        }
+    }
+
+    @Test(dataProvider = "sizes")
+    public void storedTilesAreReadAsTheScalarCodeReadsThem(PackedCode code, int rows, int columns) {
+        if (code == null) {
+            return; // int8 rows are stored as they are in memory
+        }
+        Random random = random(rows, columns);
+        PackedMatrix expected = PackedMatrix.allocate(code, rows, columns, 1f);
+        StoredCodes stored = StoredCodes.allocate(expected, expected.tiles());
+        fillRows(stored, expected, random);
+        for (int tile = 0; tile < expected.tiles(); tile++) {
+            stored.read(tile, expected, tile);
+        }
+        PackedMatrix actual = PackedMatrix.allocate(code, rows, columns, 1f);
+        for (int i = 0; i < actual.words().capacity(); i++) {
+            actual.words().put(i, random.nextInt()); // is overwritten
+        }
+        for (int i = 0; i < actual.indexAt(actual.tiles(), 0); i++) {
+            actual.betas().put(i, (byte) random.nextInt());
+        }
+        kernels(2).readStored(stored, actual, 0);
+        Assert.assertEquals(actual.words(), expected.words());
+        Assert.assertEquals(actual.betas(), expected.betas());
+        if (expected.tiles() == 1) {
+            PackedMatrix larger = PackedMatrix.allocate(code, rows + 32, columns, 1f);
+            kernels(1).readStored(stored, larger, 1);
+            Assert.assertEquals(larger.word(16, 0), expected.word(0, 0));
+            Assert.assertEquals(larger.word(0, 0), 0);
+            assertRefused(() -> kernels(1).readStored(stored, larger, 3), "tile 3");
+        }
+    }
+
+    /** Random words, and halves and quarters of q for ties, where there are rows. */
+    private static void fillRows(StoredCodes stored, PackedMatrix matrix, Random random) {
+        IntBuffer words = stored.words().asIntBuffer();
+        for (int i = 0; i < words.capacity(); i++) {
+            int row = i / matrix.wordsPerTile() * 16 + i % 16;
+            int word = random.nextInt() & (i % 3 == 0 ? 0x888c8c88 : -1);
+            words.put(i, row < matrix.rows() ? word : 0);
+        }
+        IntBuffer betas = stored.betas().asIntBuffer();
+        for (int i = 0; i < betas.capacity(); i++) {
+            int rows = Math.min(16, matrix.rows() - i / matrix.blocks() * 16);
+            betas.put(i, (int) (random.nextInt() & (1L << 2 * rows) - 1));
         }
     }
 

@@ -7,7 +7,7 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import java.nio.ByteBuffer;
 import java.util.Random;
 
-/** Packed matrices of random words: every word is a coset, most of them nothing a model has. */
+/** Packed matrices of random words: every leader, most of them nothing a model has. */
 final class RandomMatrix {
     private RandomMatrix() {}
 
@@ -32,12 +32,14 @@ final class RandomMatrix {
     static PackedMatrix packed(PackedCode code, int rows, int columns, Random random) {
         PackedMatrix w = PackedMatrix.allocate(code, rows, columns, 0.01f + random.nextFloat());
         ByteBuffer scales = w.rowScales();
+        int[] point = new int[8];
         int[] y = new int[8];
         for (int row = 0; row < rows; row++) {
             scales.put(row, (byte) random.nextInt());
             for (int block = 0; block < w.blocks(); block++) {
                 int word = word(random);
-                code.leader(code.width() == 4 ? word : word & 0x77777777, y);
+                code.leader(code.width() == 4 ? word : word & 0x77777777, 0, point);
+                code.cosets().leaderOf(point, y);
                 w.put(row, block, y, index(code, y, random));
             }
         }
