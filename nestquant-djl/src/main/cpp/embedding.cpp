@@ -12,7 +12,9 @@ struct Lookup {
     float* out;
 
     /** Bytes of a row's floats, in whole lines so that what follows is aligned. */
-    std::int64_t rowBytes() const { return (4 * static_cast<std::int64_t>(embedding->w.columns) + 63) / 64 * 64; }
+    std::int64_t rowBytes() const {
+        return (4 * static_cast<std::int64_t>(embedding->w.columns) + 63) / 64 * 64;
+    }
 
     void row(int i) const {
         const Matrix& w = embedding->w;
@@ -23,9 +25,7 @@ struct Lookup {
         float* work = reinterpret_cast<float*>(scratch + rowBytes());
         int id = static_cast<int>(ids[i]);
         decodeRows(w, id, id + 1, x, scratch + 2 * rowBytes());
-        hadamard(r, x);
-        dense<true>(r, x, work);
-        flip(r, x);
+        rotateBack(r, x, work);
         std::memcpy(out + static_cast<std::int64_t>(i) * r.length, x,
                     sizeof(float) * static_cast<std::size_t>(r.length));
     }

@@ -94,10 +94,17 @@ NQ_INLINE void dense(const Rotation& r, float* x, float* work) {
 }
 
 /** x, [padded] and zero beyond length, becomes R·x; work [padded]. */
-void rotate(const Rotation& r, float* x, float* work) {
+inline void rotate(const Rotation& r, float* x, float* work) {
     flip(r, x);
     hadamard(r, x);
     dense<false>(r, x, work);
+}
+
+/** x [padded] becomes Rᵀ·x; work [padded]. */
+inline void rotateBack(const Rotation& r, float* x, float* work) {
+    hadamard(r, x);
+    dense<true>(r, x, work);
+    flip(r, x);
 }
 
 }  // namespace
