@@ -18,30 +18,28 @@ constexpr int STEP_QUERIES = 4;
 
 /** Tokens of a segment of a coded cache that belong to a head: tiles never span heads. */
 struct CodedTile {
-    Matrix matrix;
+    StoredTiles codes;
     int tile;
+
+    /** Of the tokens' scales [16]. */
+    const std::uint8_t* exponents;
 };
 
 /** The tile of 16 tokens from `token` on of a coded cache's keys (side 0) or values (side 1). */
 NQ_INLINE CodedTile codedTile(const Layer& layer, const Pass& pass, int side, int head, int token) {
     const std::int64_t* slot = pass.slots + 6 * (token / pass.capacity) + 3 * side;
-    Matrix matrix = {E8_16,
-                     layer.kvHeads * pass.capacity,
-                     layer.headRotation.padded,
-                     reinterpret_cast<const std::int32_t*>(slot[0]),
-                     reinterpret_cast<const std::int32_t*>(slot[1]),
-                     nullptr,
-                     reinterpret_cast<const std::uint8_t*>(slot[2]),
-                     rowScalePowers,
-                     CACHE_TENSOR_SCALE};
-    return {matrix, (head * pass.capacity + token % pass.capacity) / ROWS};
+    StoredTiles codes = {E8_16, layer.headRotation.padded,
+                         reinterpret_cast<const std::int32_t*>(slot[0]),
+                         reinterpret_cast<const std::int32_t*>(slot[1])};
+    int row = head * pass.capacity + token % pass.capacity;
+    return {codes, row / ROWS, reinterpret_cast<const std::uint8_t*>(slot[2]) + row};
 }
 
 /** Row scales of a tile. */
 NQ_INLINE Floats tileScales(const CodedTile& t) {
     float scales[ROWS];
     for (int i = 0; i < ROWS; i++) {
-        scales[i] = t.matrix.rowScale(t.tile * ROWS + i);
+        scales[i] = CACHE_TENSOR_SCALE * rowScalePowers[t.exponents[i]];
     }
     return loadFloats(scales);
 }
@@ -53,9 +51,9 @@ NQ_INLINE Floats byteOf(Lanes v, int j) {
 
 /** A tile as floats [padded][16]; ints [padded/4][16] is scratch. */
 void decodeTileFloats(const CodedTile& t, std::int32_t* ints, float* floats) {
-    decodeTile(t.matrix, t.tile, ints);
+    decodeStored(t.codes, t.tile, ints);
     Floats scales = tileScales(t);
-    for (int g = 0; g < t.matrix.columns / 4; g++) {
+    for (int g = 0; g < t.codes.columns / 4; g++) {
         Lanes v = load(ints + g * ROWS);
         for (int j = 0; j < 4; j++) {
             storeFloats(floats + (4 * g + j) * ROWS, scales * byteOf(v, j));
@@ -149,7 +147,7 @@ NQ_INLINE void addCodedValues(const float* p, int stride, const CodedTile& t,
     for (int n = 0; n < N; n++) {
         weights[n] = loadFloats(p + n * stride) * scales;
     }
-    for (int g = 0; g < t.matrix.columns / 4; g++) {
+    for (int g = 0; g < t.codes.columns / 4; g++) {
         Lanes v = load(ints + g * ROWS);
         for (int j = 0; j < 4; j++) {
             Floats x = byteOf(v, j);
@@ -201,7 +199,7 @@ NQ_INLINE void codedScores(const CodedQueries& q, const CodedTile& t, const std:
         sums[0][n] = all(q.corrections[0][n]);
         sums[1][n] = all(q.corrections[1][n]);
     }
-    int size = t.matrix.columns;
+    int size = t.codes.columns;
     for (int g = 0; g < size / 4; g++) {
         Lanes k = load(ints + g * ROWS);
 #pragma GCC unroll 4
@@ -272,7 +270,7 @@ void codedStep(const Layer& layer, const Pass& pass, int head, int from, int to,
     codeQueries(q, N, size, s.queries);
     for (int t = from / ROWS * ROWS; t < end; t += ROWS) {
         CodedTile tile = codedTile(layer, pass, 0, head, t);
-        decodeTile(tile.matrix, tile.tile, s.ints);
+        decodeStored(tile.codes, tile.tile, s.ints);
         codedScores<N>(s.queries, tile, s.ints, s.scores + t, end);
     }
     for (int n = 0; n < N; n++) {
@@ -281,7 +279,7 @@ void codedStep(const Layer& layer, const Pass& pass, int head, int from, int to,
     std::memset(s.sums, 0, sizeof(float) * static_cast<std::size_t>(N * size * ROWS));
     for (int t = from / ROWS * ROWS; t < end; t += ROWS) {
         CodedTile tile = codedTile(layer, pass, 1, head, t);
-        decodeTile(tile.matrix, tile.tile, s.ints);
+        decodeStored(tile.codes, tile.tile, s.ints);
         addCodedValues<N>(s.scores + t, end, tile, s.ints, s.sums);
     }
     writeMixed<N>(s.sums, size, out);

@@ -135,14 +135,11 @@ struct Encoder {
         return (inverse <= bounds.sureInverse) & small;
     }
 
-    /** Returns errors of nearest points that fit, for ranking scales; FIRST_FIT or BEST_FIT. */
-    NQ_INLINE F errors(const F* x, const Bounds& bounds, bool firstFit, bool& overloads) const {
+    /** Returns the least errors of nearest points that fit, for ranking scales; BEST_FIT. */
+    NQ_INLINE F leastError(const F* x, const Bounds& bounds, bool& overloads) const {
         F least = splat(INFINITE);
         for (int j = 0; j < size; j++) {
             I open = steps[j].inverse <= bounds.largestInverse;
-            if (firstFit) {
-                open &= least == INFINITE;
-            }
             if (!any(open)) {
                 continue;
             }

@@ -15,6 +15,8 @@ namespace nq {
 class Pool;
 struct Layer;
 struct Pass;
+struct Head;
+struct Embedding;
 struct LatticeCode;
 struct EncodedRow;
 
@@ -56,6 +58,9 @@ struct Shares {
     }
 };
 
+/** Bytes of a tile's block in the stream of index bits: three bits for each row. */
+constexpr int INDEX_BYTES = 6;
+
 /** A coded matrix, codec.PackedMatrix or codec.Int8Matrix, in tiles of 16 rows; not owned. */
 struct Matrix {
     Code code;
@@ -65,8 +70,8 @@ struct Matrix {
     /** Words, [tiles][ints per row][16]. */
     const std::int32_t* words;
 
-    /** Index bits, [tiles][blocks]; null for int8. */
-    const std::int32_t* betas;
+    /** Index bits, [tiles][blocks][INDEX_BYTES] and 2 more; null for int8. */
+    const std::uint8_t* betas;
 
     /** The floats that rows' integers are multiplied by, [rows], of an int8 matrix. */
     const float* rowScales;
@@ -84,6 +89,16 @@ struct Matrix {
     NQ_MEMBER int intsPerRow() const {
         return code == INT8 ? columns / 4 : code <= D8_16 ? blocks() : (blocks() + 3) / 4 * 3;
     }
+};
+
+/** Tiles of a matrix as containers and caches store them, codec.StoredCodes; not owned. */
+struct StoredTiles {
+    Code code;
+    int columns;
+
+    /** Words, placed as in a Matrix, and index bits, two for each row [tiles][blocks]. */
+    const std::int32_t* words;
+    const std::int32_t* betas;
 };
 
 /** Rows of integers with a scale each, codec.Int8Rows; not owned. */
@@ -111,6 +126,9 @@ struct Level {
 
     /** Rows from..to as floats, [to - from][columns]; the tiles must lie within scratch. */
     void (*decodeRows)(const Matrix& w, int from, int to, float* panel, void* scratch);
+
+    /** Reads a tile to the same place among words and index bits of a matrix. */
+    void (*readStored)(const StoredTiles& s, int tile, std::int32_t* words, std::uint8_t* betas);
 
     /**
      * Encodes a row of `columns` entries at the best of the scales whose exponents are within
@@ -149,6 +167,12 @@ struct Level {
 
     /** Runs tokens through a decoder layer; false if an entry that is to be coded is no number. */
     bool (*runLayer)(Pool& pool, const Layer& layer, const Pass& pass);
+
+    /** Logits [vocabulary] of a hidden state [hidden]; false if that is no number. */
+    bool (*runHead)(Pool& pool, const Head& head, const float* h, float* logits);
+
+    /** Rows of a vocabulary, rotated back, out [count][length of a row]. */
+    void (*embed)(Pool& pool, const Embedding& embedding, const std::int64_t* ids, int count, float* out);
 };
 
 namespace avx512 {

@@ -20,19 +20,16 @@ struct Search {
 
     /** Coarser scales that may fail before the search gives up. */
     int patience;
-
-    /** Whether scales are ranked by each block's first step that fits instead of its best. */
-    bool firstFit;
 };
 
 /** The search for rows of a matrix. */
 constexpr Search ofRows(int window) {
-    return {window, 8, false};
+    return {window, 8};
 }
 
 /** The search for a vector that stands alone. */
 constexpr Search ofVectors(int columns) {
-    return {columns < 2048 ? 2 : 1, 2, true};
+    return {columns < 2048 ? 2 : 1, 2};
 }
 
 /** A sum of floats in any order that is so many times larger is larger in order, too. */
@@ -286,8 +283,8 @@ struct RowEncoder {
     Blocks encoder;
 
     /**
-     * Finds the blocks' errors [groups][W] at an exponent, and whether any overload. Returns their
-     * sum in any order.
+     * Finds the blocks' least errors [groups][W] at an exponent, and whether any overload. Returns
+     * their sum in any order.
      */
     float findErrors(int exponent, float* blockErrors, bool& overloads) {
         encoder.setRowScale(*code, rowScale(tensorScale, exponent));
@@ -295,7 +292,7 @@ struct RowEncoder {
         for (int g = 0; g < row.groups(); g++) {
             F x[8];
             Bounds bounds = row.load(g, x);
-            F errors = encoder.errors(x, bounds, search.firstFit, overloads);
+            F errors = encoder.leastError(x, bounds, overloads);
             store(blockErrors + g * W, errors);
             sums += errors;
         }

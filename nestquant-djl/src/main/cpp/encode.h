@@ -103,14 +103,20 @@ struct PackedRows {
     int code;
     int columns;
 
-    /** Words [tiles][ints per row][16], index bits [tiles][blocks], exponents [rows]. */
+    /** Words [tiles][ints per row][16], index bits [tiles][blocks][6], exponents [rows]. */
     std::int32_t* words;
-    std::int32_t* betas;
+    std::uint8_t* betas;
     std::uint8_t* exponents;
 };
 
 /** Writes a row, leaving the others of its tile as they are; the twin of PackedMatrix.put. */
-void packRow(const PackedRows& to, int row, const EncodedRow& from);
+void packRow(const PackedRows& to, int at, const EncodedRow& row);
+
+/**
+ * The same for 16·E8 in the stored form, the twin of StoredCodes.writeRow: index bits, two for each
+ * row, int32 [tiles][blocks].
+ */
+void storeRow(const PackedRows& to, int at, const EncodedRow& row);
 
 /**
  * Encodes vectors that stand alone, x [rows][columns], as integers [rows][columns] with a scale

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "common.h"
 #include "context.h"
 #include "encode.h"
 #include "jobs.h"
@@ -20,35 +21,46 @@ constexpr LatticeCode CODES[] = {
 /** Below it the scale of a vector that stands alone is 0. */
 constexpr double SMALLEST_SCALE = 1e-12;
 
-/** Bit of a word that the coset does not need, see NibbleWord.java and DualNibbleWord.java. */
-constexpr int SPARE_BIT = 28;
+/** Place of a_7's lowest bit, which holds that of the doubled coordinates, see PackedMatrix.java. */
+constexpr int PARITY_BIT = 28;
 
 constexpr std::uint64_t EACH_BYTE = 0x0101010101010101u;
 constexpr std::uint64_t EVEN_BYTES = 0x00FF00FF00FF00FFu;
 constexpr std::uint32_t LOW_FIELDS = 0x07070707u;
 
-/** The nibble word of a leader, all eight coordinates at once as bytes. */
-std::uint32_t word(const LatticeCode& code, int width, const std::int8_t* y, int index) {
-    unsigned half = 1u << (width - 1);
+/** The leader's eight coordinates as bytes. */
+std::uint64_t bytesOf(const std::int8_t* y) {
     std::uint64_t bytes = 0;
     for (int i = 7; i >= 0; i--) {
         bytes = bytes << 8 | static_cast<std::uint8_t>(y[i]);
     }
+    return bytes;
+}
+
+/** The word of a leader: modulo q, so that one that moves is where it moves from. */
+std::uint32_t word(int width, std::uint64_t y) {
+    std::uint64_t halves = y >> 1 & ((1u << width) - 1) * EACH_BYTE;
+    std::uint32_t packed =
+        static_cast<std::uint32_t>(halves) | static_cast<std::uint32_t>(halves >> 32) << 4;
+    return (packed & ~(1u << PARITY_BIT)) | static_cast<std::uint32_t>(y & 1) << PARITY_BIT;
+}
+
+/** Whether a coordinate lies outside [-q, q), within twice that: its top bits differ. */
+bool moves(int width, std::uint64_t y) {
+    return ((y ^ y >> 1) >> width & EACH_BYTE) != 0;
+}
+
+/** The word of a leader's coset modulo 16·E8; the twin of NibbleWord.pack. */
+std::uint32_t cosetWord(std::uint64_t y) {
     // 6 bits of floor(y/2) are enough for a coordinate and the parity of its wraps
-    std::uint64_t halves = bytes >> 1 & 0x3f * EACH_BYTE;
-    std::uint64_t shift = halves >> 8 & half;
-    halves += shift * EACH_BYTE;
-    std::uint64_t nibbles = halves & (2 * half - 1) * EACH_BYTE;
+    std::uint64_t halves = y >> 1 & 0x3F * EACH_BYTE;
+    halves += (halves >> 8 & 8) * EACH_BYTE;
+    std::uint64_t nibbles = halves & 0x0F * EACH_BYTE;
+    std::uint64_t wraps = (halves + 8 * EACH_BYTE) >> 4 & EACH_BYTE;
+    std::uint32_t odd = static_cast<std::uint32_t>(wraps * EACH_BYTE >> 56) & 1u;
     std::uint32_t packed =
         static_cast<std::uint32_t>(nibbles) | static_cast<std::uint32_t>(nibbles >> 32) << 4;
-    std::uint32_t parity = (static_cast<std::uint32_t>(y[0]) & 1u) << (8 + width - 1);
-    if (code.dual) {
-        std::uint32_t spare = static_cast<std::uint32_t>(index >> 2 & 1) << SPARE_BIT;
-        return (packed & ~(1u << SPARE_BIT)) | spare | parity;
-    }
-    std::uint64_t wraps = (halves + half * EACH_BYTE) >> width & EACH_BYTE;
-    std::uint32_t odd = static_cast<std::uint32_t>(wraps * EACH_BYTE >> 56) & 1u;
-    return (packed ^ odd << SPARE_BIT) | parity;
+    return (packed ^ odd << PARITY_BIT) | static_cast<std::uint32_t>(y & 1) << 11;
 }
 
 void replace(std::int32_t& at, std::uint32_t mask, std::uint32_t bits) {
@@ -120,26 +132,47 @@ void decodeIntegers(const LatticeCode& code, int columns, EncodedRow& row) {
     }
 }
 
-void packRow(const PackedRows& to, int row, const EncodedRow& from) {
+void packRow(const PackedRows& to, int at, const EncodedRow& row) {
     const LatticeCode& code = CODES[to.code];
     int width = code.ratio == 16 ? 4 : 3;
     int blocks = to.columns / 8;
     std::int64_t ints = width == 4 ? blocks : (blocks + 3) / 4 * 3;
-    std::int64_t tile = row / ROWS;
-    int lane = row % ROWS;
+    std::int64_t tile = at / ROWS;
+    int lane = at % ROWS;
     std::int32_t* words = to.words + tile * ints * ROWS + lane;
-    std::int32_t* betas = to.betas + tile * blocks;
+    std::uint8_t* betas = to.betas + tile * blocks * INDEX_BYTES;
+    // two bytes of a group of six that hold the row's three bits
+    int from = lane < 15 ? 3 * lane / 8 : 4;
+    int shift = 3 * lane - 8 * from;
     for (int block = 0; block < blocks; block++) {
-        int index = from.indices[block];
-        std::uint32_t packed = word(code, width, from.points + 8 * block, index);
+        std::uint64_t y = bytesOf(row.points + 8 * block);
+        int index = row.indices[block] | (!code.dual && moves(width, y) ? 4 : 0);
+        std::uint32_t packed = word(width, y);
         if (width == 4) {
             words[block * ROWS] = static_cast<std::int32_t>(packed);
         } else {
             put3(words, block, packed);
         }
-        replace(betas[block], 3u << 2 * lane, (index & 3u) << 2 * lane);
+        std::uint16_t indices;
+        std::memcpy(&indices, betas + INDEX_BYTES * block + from, sizeof indices);
+        indices = static_cast<std::uint16_t>((indices & ~(7 << shift)) | index << shift);
+        std::memcpy(betas + INDEX_BYTES * block + from, &indices, sizeof indices);
     }
-    to.exponents[row] = static_cast<std::uint8_t>(from.exponent);
+    to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
+}
+
+void storeRow(const PackedRows& to, int at, const EncodedRow& row) {
+    std::int64_t blocks = to.columns / 8;
+    std::int64_t tile = at / ROWS;
+    int lane = at % ROWS;
+    std::int32_t* words = to.words + tile * blocks * ROWS + lane;
+    std::int32_t* betas = reinterpret_cast<std::int32_t*>(to.betas) + tile * blocks;
+    for (int block = 0; block < blocks; block++) {
+        std::uint64_t y = bytesOf(row.points + 8 * block);
+        words[block * ROWS] = static_cast<std::int32_t>(cosetWord(y));
+        replace(betas[block], 3u << 2 * lane, static_cast<std::uint32_t>(row.indices[block]) << 2 * lane);
+    }
+    to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
 }
 
 std::int64_t encodeScratch(int columns) {

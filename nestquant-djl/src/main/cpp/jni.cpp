@@ -64,6 +64,11 @@ NQ_JNI(jlong, NativeKernels_sumWords)(JNIEnv*, jclass, jlong handle, jlong memor
     return static_cast<jlong>(nq::sumWords(context(handle), first, words));
 }
 
+/** Puts new memory on large pages if possible. */
+NQ_JNI(void, NativeKernels_takeLargePages)(JNIEnv*, jclass, jlong memory, jint bytes) {
+    nq::takeLargePages(reinterpret_cast<char*>(memory), bytes);
+}
+
 /** Zeroes new memory, on large pages if possible. */
 NQ_JNI(void, NativeKernels_clear)(JNIEnv*, jclass, jlong handle, jlong memory, jint bytes) {
     nq::clear(context(handle), reinterpret_cast<char*>(memory), bytes);
@@ -109,4 +114,15 @@ NQ_JNI(void, NativeKernels_decodeRows)
  jlong scales, jfloat tensorScale, jint from, jint to, jlong panel) {
     nq::Matrix w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
     nq::decodeRows(context(handle), w, from, to, reinterpret_cast<float*>(panel));
+}
+
+/** Reads whole tiles from their stored form. */
+NQ_JNI(void, NativeKernels_readStored)
+(JNIEnv*, jclass, jlong handle, jint code, jint rows, jint columns, jlong storedWords,
+ jlong storedBetas, jlong words, jlong betas) {
+    nq::StoredTiles stored = {static_cast<nq::Code>(code), columns,
+                              reinterpret_cast<const std::int32_t*>(storedWords),
+                              reinterpret_cast<const std::int32_t*>(storedBetas)};
+    nq::readStored(context(handle), stored, rows / 16, reinterpret_cast<std::int32_t*>(words),
+                   reinterpret_cast<std::uint8_t*>(betas));
 }

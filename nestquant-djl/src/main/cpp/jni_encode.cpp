@@ -29,7 +29,7 @@ NQ_JNI(jint, NativeKernels_encodeRows)
         code,
         columns,
         reinterpret_cast<std::int32_t*>(words),
-        reinterpret_cast<std::int32_t*>(betas),
+        reinterpret_cast<std::uint8_t*>(betas),
         reinterpret_cast<std::uint8_t*>(exponents)};
     float* entries = static_cast<float*>(nq::threadScratch(4 * columns + nq::encodeBytes(columns)));
     nq::EncodedRow row;

@@ -5,24 +5,29 @@
 
 #include "jobs.h"
 
-/** Decoder layers for Java: what LayerSpec.java lists, in its order. */
+/** Decoder layers, head and embedding for Java: what LayerSpec.java and HeadSpec.java list, in their order. */
 
 namespace {
 
 constexpr int LINEARS = 7;
 constexpr int ROTATIONS = 4;
 
-/** A layer with its own copies of the rotations. */
-struct OwnedLayer {
-    nq::Layer layer;
-    float* arrays[2 * ROTATIONS];
+/** A layer, a head or an embedding with its own copies of the rotations. */
+template <typename T, int N>
+struct Owned {
+    T part;
+    float* arrays[2 * N];
 
-    ~OwnedLayer() {
+    ~Owned() {
         for (float* array : arrays) {
             std::free(array);
         }
     }
 };
+
+using OwnedLayer = Owned<nq::Layer, ROTATIONS>;
+using OwnedHead = Owned<nq::Head, 1>;
+using OwnedEmbedding = Owned<nq::Embedding, 1>;
 
 /** A copy of a Java array, null for null. */
 float* copy(JNIEnv* env, jobjectArray arrays, int index) {
@@ -37,6 +42,15 @@ float* copy(JNIEnv* env, jobjectArray arrays, int index) {
     }
     env->DeleteLocalRef(array);
     return made;
+}
+
+/** Makes rotation `index` of what its plan and pair of arrays say; false where memory is missing. */
+bool takeRotation(JNIEnv* env, const jint* plan, jobjectArray arrays, int index, float** owned,
+                  nq::Rotation& to) {
+    owned[0] = copy(env, arrays, 2 * index);
+    owned[1] = copy(env, arrays, 2 * index + 1);
+    to = {plan[0], plan[1], plan[2], plan[3], owned[0], owned[1]};
+    return owned[0] != nullptr && (plan[3] == 1 || owned[1] != nullptr);
 }
 
 template <typename T>
@@ -77,7 +91,7 @@ NQ_JNI(jlong, NativeLayer_make)
     env->GetIntArrayRegion(integers, 0, sizeof i / sizeof *i, i);
     jfloat f[1 + LINEARS];
     env->GetFloatArrayRegion(floats, 0, sizeof f / sizeof *f, f);
-    nq::Layer& layer = owned->layer;
+    nq::Layer& layer = owned->part;
     layer.hidden = i[0];
     layer.heads = i[1];
     layer.kvHeads = i[2];
@@ -100,7 +114,7 @@ NQ_JNI(jlong, NativeLayer_make)
                          shape[1],
                          shape[2],
                          address<std::int32_t>(env, buffers, at),
-                         address<std::int32_t>(env, buffers, at + 1),
+                         address<std::uint8_t>(env, buffers, at + 1),
                          nullptr,
                          address<std::uint8_t>(env, buffers, at + 2),
                          nq::rowScalePowers,
@@ -109,18 +123,13 @@ NQ_JNI(jlong, NativeLayer_make)
         const nq::Matrix& w = linears[l]->w;
         std::int64_t tiles = w.tiles();
         nq::gather(w.words, tiles * w.intsPerRow() * 16 * 4);
-        nq::gather(w.betas, tiles * w.blocks() * 4);
+        nq::gather(w.betas, tiles * w.blocks() * nq::INDEX_BYTES);
     }
     nq::Rotation* all[] = {&layer.hiddenRotation, &layer.mixedRotation, &layer.innerRotation,
                            &layer.headRotation};
     for (int r = 0; r < ROTATIONS; r++) {
         const jint* plan = i + 8 + 3 * LINEARS + 4 * r;
-        owned->arrays[2 * r] = copy(env, rotations, 2 * r);
-        owned->arrays[2 * r + 1] = copy(env, rotations, 2 * r + 1);
-        *all[r] = {plan[0], plan[1], plan[2], plan[3], owned->arrays[2 * r],
-                   owned->arrays[2 * r + 1]};
-        if (owned->arrays[2 * r] == nullptr ||
-            (plan[3] > 1 && owned->arrays[2 * r + 1] == nullptr)) {
+        if (!takeRotation(env, plan, rotations, r, owned->arrays + 2 * r, *all[r])) {
             delete owned;
             return 0;
         }
@@ -132,10 +141,87 @@ NQ_JNI(void, NativeLayer_free)(JNIEnv*, jclass, jlong layer) {
     delete reinterpret_cast<OwnedLayer*>(layer);
 }
 
-/** Runs tokens through layers; 1 if an entry is no number, 2 where memory is missing, else 0. */
+/** Makes a head over buffers that outlive it; 0 where memory is missing. */
+NQ_JNI(jlong, NativeHead_make)
+(JNIEnv* env, jclass, jint activationBits, jobject norm, jfloat epsilon, jint code, jint rows,
+ jint columns, jlong words, jlong betas, jlong scales, jfloat tensorScale, jintArray rotation,
+ jobjectArray arrays) {
+    OwnedHead* owned = new (std::nothrow) OwnedHead();
+    if (owned == nullptr) {
+        return 0;
+    }
+    jint plan[4];
+    env->GetIntArrayRegion(rotation, 0, 4, plan);
+    nq::Head& head = owned->part;
+    head.hidden = plan[0];
+    head.activationBits = activationBits;
+    head.epsilon = epsilon;
+    head.norm = static_cast<const float*>(env->GetDirectBufferAddress(norm));
+    head.product = {nq::matrix(code, rows, columns, words, betas, scales, tensorScale), nullptr};
+    if (!takeRotation(env, plan, arrays, 0, owned->arrays, head.rotation)) {
+        delete owned;
+        return 0;
+    }
+    return reinterpret_cast<jlong>(owned);
+}
+
+NQ_JNI(void, NativeHead_free)(JNIEnv*, jclass, jlong head) {
+    delete reinterpret_cast<OwnedHead*>(head);
+}
+
+/** Logits of a hidden state; false if that is no number. */
+NQ_JNI(jboolean, NativeHead_run)
+(JNIEnv* env, jclass, jlong handle, jlong head, jobject h, jobject logits) {
+    nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
+    return context.level->runHead(context.pool, reinterpret_cast<OwnedHead*>(head)->part,
+                                  static_cast<const float*>(env->GetDirectBufferAddress(h)),
+                                  static_cast<float*>(env->GetDirectBufferAddress(logits)));
+}
+
+/** Makes an embedding over buffers that outlive it; 0 where memory is missing. */
+NQ_JNI(jlong, NativeEmbedding_make)
+(JNIEnv* env, jclass, jint code, jint rows, jint columns, jlong words, jlong betas, jlong scales,
+ jfloat tensorScale, jintArray rotation, jobjectArray arrays) {
+    OwnedEmbedding* owned = new (std::nothrow) OwnedEmbedding();
+    if (owned == nullptr) {
+        return 0;
+    }
+    jint plan[4];
+    env->GetIntArrayRegion(rotation, 0, 4, plan);
+    owned->part.w = nq::matrix(code, rows, columns, words, betas, scales, tensorScale);
+    if (!takeRotation(env, plan, arrays, 0, owned->arrays, owned->part.rotation)) {
+        delete owned;
+        return 0;
+    }
+    return reinterpret_cast<jlong>(owned);
+}
+
+NQ_JNI(void, NativeEmbedding_free)(JNIEnv*, jclass, jlong embedding) {
+    delete reinterpret_cast<OwnedEmbedding*>(embedding);
+}
+
+/** Looks up rows. */
+NQ_JNI(void, NativeEmbedding_embed)
+(JNIEnv* env, jclass, jlong handle, jlong embedding, jlongArray ids, jobject out) {
+    nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
+    jlong* rows = env->GetLongArrayElements(ids, nullptr);
+    if (rows == nullptr) {
+        return; // with an OutOfMemoryError under way
+    }
+    static_assert(sizeof(jlong) == sizeof(std::int64_t), "ids are passed on as they are");
+    context.level->embed(context.pool, reinterpret_cast<OwnedEmbedding*>(embedding)->part,
+                         reinterpret_cast<const std::int64_t*>(rows), env->GetArrayLength(ids),
+                         static_cast<float*>(env->GetDirectBufferAddress(out)));
+    env->ReleaseLongArrayElements(ids, rows, JNI_ABORT);
+}
+
+/**
+ * Runs tokens through layers, and the last of them through a head unless that is 0. Returns 1 if an
+ * entry is no number in a layer and 3 in the head, 2 where memory is missing, else 0.
+ */
 NQ_JNI(jint, NativeLayer_run)
 (JNIEnv* env, jclass, jlong handle, jlongArray layers, jobject h, jint tokens, jint past, jobject cos,
- jobject sin, jobjectArray slots, jintArray capacities) {
+ jobject sin, jobjectArray slots, jintArray capacities, jlong head, jobject logits) {
     nq::Context& context = *reinterpret_cast<nq::Context*>(handle);
     nq::Pass pass = {static_cast<float*>(env->GetDirectBufferAddress(h)),
                      tokens,
@@ -160,11 +246,17 @@ NQ_JNI(jint, NativeLayer_run)
         pass.slots = addresses;
         pass.capacity = capacity;
         bool numbers = context.level->runLayer(
-            context.pool, reinterpret_cast<OwnedLayer*>(layer)->layer, pass);
+            context.pool, reinterpret_cast<OwnedLayer*>(layer)->part, pass);
         std::free(addresses);
         if (!numbers) {
             return 1;
         }
     }
-    return 0;
+    if (head == 0) {
+        return 0;
+    }
+    const nq::Head& last = reinterpret_cast<OwnedHead*>(head)->part;
+    float* to = static_cast<float*>(env->GetDirectBufferAddress(logits));
+    const float* state = pass.h + static_cast<std::int64_t>(tokens - 1) * last.hidden;
+    return context.level->runHead(context.pool, last, state, to) ? 0 : 3;
 }

@@ -80,7 +80,7 @@ Matrix matrix(int code, int rows, int columns, std::int64_t words, std::int64_t 
             rows,
             columns,
             reinterpret_cast<const std::int32_t*>(words),
-            reinterpret_cast<const std::int32_t*>(betas),
+            reinterpret_cast<const std::uint8_t*>(betas),
             reinterpret_cast<const float*>(scales),
             reinterpret_cast<const std::uint8_t*>(scales),
             rowScalePowers,
@@ -119,6 +119,23 @@ void decodeRows(Context& context, const Matrix& w, int from, int to, float* pane
             j.level->decodeRows(*j.w, first, last,
                                 j.y + static_cast<std::int64_t>(first - j.from) * j.w->columns,
                                 threadScratch(j.scratchBytes));
+        },
+        &job);
+}
+
+void readStored(Context& context, const StoredTiles& s, int tiles, std::int32_t* words,
+                std::uint8_t* betas) {
+    struct Reading {
+        const Level* level;
+        const StoredTiles& s;
+        std::int32_t* words;
+        std::uint8_t* betas;
+    } job = {context.level, s, words, betas};
+    context.pool.run(
+        tiles,
+        [](void* shared, int tile) {
+            const Reading& j = *static_cast<Reading*>(shared);
+            j.level->readStored(j.s, tile, j.words, j.betas);
         },
         &job);
 }

@@ -16,6 +16,13 @@ void multiply(Context& context, const Matrix& w, const Rows& x, float* y);
 /** Rows from..to as floats, [to - from][columns]. */
 void decodeRows(Context& context, const Matrix& w, int from, int to, float* panel);
 
+/** Reads tiles from their stored form to words and index bits of a matrix. */
+void readStored(Context& context, const StoredTiles& s, int tiles, std::int32_t* words,
+                std::uint8_t* betas);
+
+/** Puts memory that nothing has been written to on large pages, where the system has them. */
+void takeLargePages(char* memory, std::int64_t bytes);
+
 /** Zeroes memory that nothing has been written to, on large pages where the system has them. */
 void clear(Context& context, char* memory, std::int64_t bytes);
 

@@ -184,6 +184,52 @@ NQ_INLINE Part shiftRight(Part v, int bits) {
     return (Part)((UPart)v >> bits);
 }
 
+/** Bit `bit` of every lane to the bits of a byte mask. */
+NQ_INLINE Part spread(Part v, int bit, std::int32_t mask) {
+    return (v << (31 - bit) >> 31) & mask;
+}
+
+/** a · b of lanes. */
+NQ_INLINE Part times(Part a, std::int32_t b) {
+    return (Part)((UPart)a * static_cast<std::uint32_t>(b));
+}
+
+/** |v| of every byte. */
+NQ_INLINE Part absBytes(Part v) {
+#if NQ_VNNI
+    return (Part)_mm512_abs_epi8((__m512i)v);
+#elif defined(__AVX2__)
+    return (Part)_mm256_abs_epi8((__m256i)v);
+#else
+    Bytes b = (Bytes)v;
+    Bytes sign = b >> 7;
+    return (Part)((b ^ sign) - sign);
+#endif
+}
+
+/** The larger of unsigned bytes. */
+NQ_INLINE Part maxBytes(Part a, Part b) {
+#if NQ_VNNI
+    return (Part)_mm512_max_epu8((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (Part)_mm256_max_epu8((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    return (Part)_mm_max_epu8((__m128i)a, (__m128i)b);
+#else
+    return (Part)((UBytes)a > (UBytes)b ? (UBytes)a : (UBytes)b);
+#endif
+}
+
+/** Σ of the four bytes of every lane, unsigned and each at most 63. */
+NQ_INLINE Part sumBytes(Part v) {
+#if NQ_VNNI
+    return (Part)_mm512_dpbusd_epi32(
+        _mm512_setzero_si512(), (__m512i)v, _mm512_set1_epi32(bytes(1)));
+#else
+    return shiftRight(times(v, bytes(1)), 24);
+#endif
+}
+
 /** What addSignedProducts exceeds the products by, in units of the sum of x. */
 constexpr int SIGNED_OFFSET = NQ_VNNI ? 128 : 0;
 

@@ -1,16 +1,9 @@
 #include "attention.h"
-#include "encode.h"
-#include "rotate.h"
+#include "linear.h"
 
 namespace nq {
 namespace NQ_LEVEL {
 namespace {
-
-/** Tiles of a part of a product are multiples of what the kernels take at once. */
-constexpr int TILES = 4;
-
-/** Parts per thread: a thread that was interrupted leaves its rest to the others. */
-constexpr int PARTS = 6;
 
 /** Up to this many tokens attend one by one, straight from the cache. */
 constexpr int STEP_TOKENS = 4;
@@ -18,222 +11,8 @@ constexpr int STEP_TOKENS = 4;
 /** Tokens of a pass through the layer: bounds its scratch. */
 constexpr int CHUNK = 512;
 
-/** codec.RowEncoder.SCALE_WINDOW. */
+/** Exponents of a vector's scale tried to each side, codec.RowEncoder.SCALE_WINDOW. */
 constexpr int CACHE_WINDOW = 3;
-
-NQ_INLINE int bound(int units, int part, int parts) {
-    return static_cast<int>(static_cast<std::int64_t>(units) * part / parts);
-}
-
-/** Memory in pieces, 64-byte aligned. */
-struct Arena {
-    char* next;
-
-    template <typename T>
-    T* take(std::int64_t count) {
-        T* piece = reinterpret_cast<T*>(next);
-        next += bytes<T>(count);
-        return piece;
-    }
-
-    template <typename T>
-    static std::int64_t bytes(std::int64_t count) {
-        return (count * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
-    }
-};
-
-/** Integers of tokens as kernels multiply them, with room for `tokens` of `columns`. */
-struct Coded {
-    std::int8_t* high;
-    std::int8_t* low;
-    float* scales;
-
-    static std::int64_t bytes(int tokens, int columns) {
-        std::int64_t entries = static_cast<std::int64_t>(tokens) * columns;
-        return 2 * Arena::bytes<std::int8_t>(entries) + Arena::bytes<float>(tokens);
-    }
-
-    static Coded take(Arena& arena, int tokens, int columns) {
-        std::int64_t entries = static_cast<std::int64_t>(tokens) * columns;
-        return {arena.take<std::int8_t>(entries), arena.take<std::int8_t>(entries),
-                arena.take<float>(tokens)};
-    }
-
-    Rows rows(int tokens, int columns, int bits) const {
-        return {tokens, columns, high, bits == 16 ? low : nullptr, scales};
-    }
-};
-
-/** Rounds a row to 8 or 16 bits, codec.Int8Rows.round. */
-void roundRow(const float* x, int n, int bits, std::int8_t* high, std::int8_t* low, float* scale) {
-    Floats largest = {};
-    int i = 0;
-    for (; i + 16 <= n; i += 16) {
-        Lanes size = load(x + i) & 0x7FFFFFFF;
-        Lanes larger = (Lanes)((Floats)size > largest);
-        largest = (Floats)((size & larger) | ((Lanes)largest & ~larger));
-    }
-    float lanes[16];
-    storeFloats(lanes, largest);
-    float max = 0;
-    for (int j = 0; j < 16; j++) {
-        max = lanes[j] > max ? lanes[j] : max;
-    }
-    for (; i < n; i++) {
-        float size = __builtin_fabsf(x[i]);
-        max = size > max ? size : max;
-    }
-    float top = bits == 8 ? 127.0f : 32639.0f;
-    float factor = max < 1e-30f ? 0 : top / max;
-    *scale = max < 1e-30f ? 0 : max / top;
-    // adding 1.5·2^23 rounds to the nearest, even on ties, as rint does
-    if (bits == 8) {
-        for (i = 0; i < n; i++) {
-            float v = x[i] * factor + 12582912.0f;
-            std::int32_t q;
-            std::memcpy(&q, &v, sizeof q);
-            high[i] = static_cast<std::int8_t>(q);
-        }
-        return;
-    }
-    for (i = 0; i < n; i++) {
-        float v = x[i] * factor + 12582912.0f;
-        std::int32_t q;
-        std::memcpy(&q, &v, sizeof q);
-        high[i] = static_cast<std::int8_t>(((q & 0x3FFFFF) + 128) >> 8);
-        low[i] = static_cast<std::int8_t>(q);
-    }
-}
-
-/** Where the input of a product comes from. */
-struct Source {
-    enum Kind { NORM, PLAIN, GATED } kind;
-
-    /** Rows [tokens][n]: the hidden state, mixed values, or gates. */
-    const float* x;
-
-    /** γ of the norm, or the rows that gates are multiplied with. */
-    const float* other;
-    int n;
-};
-
-/** Rotates and codes the inputs of a product, tokens in parallel. */
-struct Prepare {
-    Pool* pool;
-    const Layer* layer;
-    const Rotation* rotation;
-    Source source;
-    Coded to;
-    int tokens;
-    int* failed;
-    int parts;
-
-    void token(int t, void* scratch) const {
-        const Rotation& r = *rotation;
-        Arena arena = {static_cast<char*>(scratch)};
-        float* x = arena.take<float>(r.padded);
-        float* work = arena.take<float>(r.padded);
-        const float* from = source.x + static_cast<std::int64_t>(t) * source.n;
-        if (source.kind == Source::NORM) {
-            rmsNorm(from, source.other, layer->epsilon, source.n, x);
-        } else if (source.kind == Source::GATED) {
-            swiGlu(from, source.other + static_cast<std::int64_t>(t) * source.n, source.n, x);
-        } else {
-            std::memcpy(x, from, sizeof(float) * static_cast<std::size_t>(source.n));
-        }
-        for (int i = source.n; i < r.padded; i++) {
-            x[i] = 0;
-        }
-        rotate(r, x, work);
-        std::int64_t at = static_cast<std::int64_t>(t) * r.padded;
-        if (layer->activationBits != 4) {
-            roundRow(x, r.padded, layer->activationBits, to.high + at, to.low + at, to.scales + t);
-            return;
-        }
-        // the workers help with a single token
-        if (!encodeVector(*pool, latticeCode(E8_16), x, r.padded, arena.next, to.high + at,
-                          to.scales + t)) {
-            __atomic_store_n(failed, 1, __ATOMIC_RELAXED);
-            std::memset(to.high + at, 0, static_cast<std::size_t>(r.padded));
-            to.scales[t] = 0;
-        }
-    }
-
-    std::int64_t scratchBytes() const {
-        return 2 * Arena::bytes<float>(rotation->padded) + encodeBytes(rotation->padded);
-    }
-
-    void run() {
-        parts = tokens == 1 ? 1 : PARTS * pool->threads();
-        parts = parts < tokens ? parts : tokens;
-        pool->run(
-            parts,
-            [](void* shared, int part) {
-                const Prepare& p = *static_cast<Prepare*>(shared);
-                void* scratch = threadScratch(p.scratchBytes());
-                for (int t = bound(p.tokens, part, p.parts); t < bound(p.tokens, part + 1, p.parts);
-                     t++) {
-                    p.token(t, scratch);
-                }
-            },
-            this);
-    }
-};
-
-/** Products of one input with up to three matrices. */
-struct Products {
-    Rows x;
-    const Linear* linear[3];
-    float* y[3];
-    int count;
-    Shares shares;
-    int parts;
-
-    void part(int part) const {
-        int from = shares.start(part);
-        int to = shares.start(part + 1);
-        for (int i = 0; i < count; i++) {
-            int first = from < 0 ? 0 : from;
-            int last = to < steps(i) ? to : steps(i);
-            if (first < last) {
-                const Matrix& w = linear[i]->w;
-                int end = last * TILES < w.tiles() ? last * TILES : w.tiles();
-                multiply(w, x, first * TILES, end, y[i], threadScratch(scratchBytes(w, x)));
-                addBias(i, first * TILES * ROWS, end * ROWS);
-            }
-            from -= steps(i);
-            to -= steps(i);
-        }
-    }
-
-    int steps(int i) const { return (linear[i]->w.tiles() + TILES - 1) / TILES; }
-
-    void addBias(int i, int from, int to) const {
-        int rows = linear[i]->w.rows;
-        to = to < rows ? to : rows;
-        for (int t = 0; linear[i]->bias != nullptr && t < x.rows; t++) {
-            float* out = y[i] + static_cast<std::int64_t>(t) * rows;
-            for (int r = from; r < to; r++) {
-                out[r] += linear[i]->bias[r];
-            }
-        }
-    }
-
-    void run(Pool& pool) {
-        shares = {0, pool.threads()};
-        for (int i = 0; i < count; i++) {
-            shares.units += steps(i);
-        }
-        parts = shares.count();
-        pool.run(
-            parts,
-            [](void* shared, int part) {
-                const Products& p = *static_cast<Products*>(shared);
-                p.part(p.parts - 1 - part); // the pool begins with the last
-            },
-            this);
-    }
-};
 
 /** Queries, keys and values of the new tokens, [tokens][heads][size]; attention over the cache. */
 struct Attention {
@@ -303,7 +82,7 @@ struct Attention {
     void encodeHead(int side, int head, int position, const float* x, char* scratch) const {
         const std::int64_t* slot = pass->slots + 6 * (position / pass->capacity) + 3 * side;
         PackedRows to = {E8_16, size, reinterpret_cast<std::int32_t*>(slot[0]),
-                         reinterpret_cast<std::int32_t*>(slot[1]),
+                         reinterpret_cast<std::uint8_t*>(slot[1]),
                          reinterpret_cast<std::uint8_t*>(slot[2])};
         EncodedRow row;
         float* floats = encodedRow(scratch, size, row);
@@ -311,7 +90,7 @@ struct Attention {
             __atomic_store_n(pass->failed, 1, __ATOMIC_RELAXED);
             return;
         }
-        packRow(to, head * pass->capacity + position % pass->capacity, row);
+        storeRow(to, head * pass->capacity + position % pass->capacity, row);
     }
 
     int from(int token) const {
@@ -524,8 +303,9 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
     Buffers::run(layer, n, pass.past + n, tiles, &arena, &b);
 
     // attention
-    Prepare normed = {&pool, &layer, &layer.hiddenRotation,
-                      {Source::NORM, pass.h, layer.attentionNorm, layer.hidden}, b.coded, n, pass.failed, 0};
+    Prepare normed = {&pool, &layer.hiddenRotation,
+                      {Source::NORM, pass.h, layer.attentionNorm, layer.hidden, layer.epsilon},
+                      bits, b.coded, n, pass.failed, 0};
     normed.run();
     Rows x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
     Products projections = {x, {&layer.query, &layer.key, &layer.value}, {b.q, b.k, b.v}, 3, {}, 0};
@@ -533,8 +313,9 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
     int size = layer.codedCache ? layer.headRotation.padded : layer.headSize;
     Attention attention = {&layer, &pass, b.q, b.k, b.v, b.mixed, b.keyTiles, b.valueTiles, size, 0};
     attention.run(pool);
-    Prepare mixed = {&pool, &layer, &layer.mixedRotation,
-                     {Source::PLAIN, b.mixed, nullptr, layer.heads * layer.headSize}, b.coded, n, pass.failed, 0};
+    Prepare mixed = {&pool, &layer.mixedRotation,
+                     {Source::PLAIN, b.mixed, nullptr, layer.heads * layer.headSize, 0},
+                     bits, b.coded, n, pass.failed, 0};
     mixed.run();
     x = b.coded.rows(n, layer.mixedRotation.padded, bits);
     Products output = {x, {&layer.output}, {b.out}, 1, {}, 0};
@@ -542,14 +323,15 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
     add(pass.h, b.out, static_cast<std::int64_t>(n) * layer.hidden);
 
     // feed-forward
-    Prepare again = {&pool, &layer, &layer.hiddenRotation,
-                     {Source::NORM, pass.h, layer.feedForwardNorm, layer.hidden}, b.coded, n, pass.failed, 0};
+    Prepare again = {&pool, &layer.hiddenRotation,
+                     {Source::NORM, pass.h, layer.feedForwardNorm, layer.hidden, layer.epsilon},
+                     bits, b.coded, n, pass.failed, 0};
     again.run();
     x = b.coded.rows(n, layer.hiddenRotation.padded, bits);
     Products gates = {x, {&layer.gate, &layer.up}, {b.gate, b.up}, 2, {}, 0};
     gates.run(pool);
-    Prepare gated = {&pool, &layer, &layer.innerRotation, {Source::GATED, b.gate, b.up, layer.inner},
-                     b.coded, n, pass.failed, 0};
+    Prepare gated = {&pool, &layer.innerRotation, {Source::GATED, b.gate, b.up, layer.inner, 0},
+                     bits, b.coded, n, pass.failed, 0};
     gated.run();
     x = b.coded.rows(n, layer.innerRotation.padded, bits);
     Products down = {x, {&layer.down}, {b.out}, 1, {}, 0};

@@ -3,7 +3,7 @@
 #include "common.h"
 #include "pool.h"
 
-/** One decoder layer, from hidden state to hidden state, in one call. */
+/** One decoder layer, from hidden state to hidden state, in one call; embedding and output head. */
 namespace nq {
 
 /** R of rotation.Rotation: signs, Walsh-Hadamard of groups of 2^exponent, then a dense factor. */
@@ -95,6 +95,26 @@ struct Pass {
     int* failed;
 };
 
+/** What makes logits of a hidden state; arrays are not owned. */
+struct Head {
+    int hidden;
+
+    /** Of the product's input: 4, 8 or 16. */
+    int activationBits;
+    float epsilon;
+
+    /** The final norm's, [hidden]. */
+    const float* norm;
+    Rotation rotation;
+    Linear product;
+};
+
+/** Rows of a vocabulary, rotated; arrays are not owned. */
+struct Embedding {
+    Matrix w;
+    Rotation rotation;
+};
+
 /** The scale with exponent 0 of coded head vectors, model.NestQuantKvCache. */
 constexpr float CACHE_TENSOR_SCALE = 16;
 
@@ -110,6 +130,8 @@ void* callScratch(std::int64_t bytes);
 #ifdef NQ_LEVEL
 namespace NQ_LEVEL {
 bool runLayer(Pool& pool, const Layer& layer, const Pass& pass);
+bool runHead(Pool& pool, const Head& head, const float* h, float* logits);
+void embed(Pool& pool, const Embedding& embedding, const std::int64_t* ids, int count, float* out);
 }  // namespace NQ_LEVEL
 #endif
 

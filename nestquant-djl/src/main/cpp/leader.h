@@ -3,12 +3,30 @@
 #include "lanes.h"
 
 /**
- * Coset leaders of a tile's blocks, one row in each lane; the twin of codec.PackedCode.
- *
- * Leaders are doubled coordinates y as unsigned bytes, y·2^SHIFT + OFFSET. With AVX-512 a byte first
- * holds 8y (four-bit codes) or 16y (three-bit codes), so that all comparisons are the same for both;
- * other levels keep y itself, so that sums of four products stay within 16 bits.
+ * Leaders of a tile's blocks, one row in each lane, from what codec.PackedMatrix holds: doubled
+ * coordinates y as unsigned bytes, y + OFFSET. With all words and indices, sums of eight of their
+ * products with bytes stay within 16 bits.
  */
+namespace nq {
+namespace NQ_LEVEL {
+namespace {
+
+/** Coordinates 0 to 3 and 4 to 7 of one block of WIDTH rows. */
+struct Block {
+    Part low;
+    Part high;
+};
+
+/** Distances of bytes from q. */
+template <int Q>
+NQ_INLINE Part sizes(Part v) {
+    return absBytes((Part)((Bytes)v - (Bytes)all<Part>(bytes(Q))));
+}
+
+}  // namespace
+}  // namespace NQ_LEVEL
+}  // namespace nq
+
 #if NQ_VNNI
 #include "leader_avx512.h"
 #else
@@ -19,6 +37,25 @@ namespace nq {
 namespace NQ_LEVEL {
 namespace {
 
+/** m·y of every byte, from unsigned bytes of leaders. */
+template <typename L>
+NQ_INLINE Part integers(Part leaders, Part m) {
+    Shorts steps = (Shorts)twiceSteps(m);
+    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
+    even *= steps;
+    odd *= steps;
+    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
+}
+
+/** Integers of WIDTH rows of a block to int8 [2][16 rows][4 columns]. */
+template <typename L>
+NQ_INLINE void writeIntegers(const Block& block, Part index, std::int32_t* to) {
+    Part m = L::steps(index);
+    store(to, integers<L>(block.low, m));
+    store(to + ROWS, integers<L>(block.high, m));
+}
+
 /** A four-bit code with its leader rule. */
 template <template <int> class L>
 struct FourBits {
@@ -28,7 +65,7 @@ struct FourBits {
 
     /** WIDTH lanes of a group's blocks, from INTS times 16 ints. */
     static NQ_INLINE void unpack(const std::int32_t* words, Block* blocks) {
-        blocks[0] = unpack4<Leader::DUAL>(load<Part>(words));
+        blocks[0] = unpack4<Leader>(load<Part>(words));
     }
 };
 
@@ -43,10 +80,10 @@ struct ThreeBits {
         Part a = load<Part>(words);
         Part b = load<Part>(words + ROWS);
         Part c = load<Part>(words + 2 * ROWS);
-        blocks[0] = unpack3<Leader::DUAL>(a);
-        blocks[1] = unpack3<Leader::DUAL>(b);
-        blocks[2] = unpack3<Leader::DUAL>(c);
-        blocks[3] = unpackFourth<Leader::DUAL>(a, b, c);
+        blocks[0] = unpack3<Leader>(a);
+        blocks[1] = unpack3<Leader>(b);
+        blocks[2] = unpack3<Leader>(c);
+        blocks[3] = unpackFourth<Leader>(a, b, c);
     }
 };
 

@@ -1,64 +1,9 @@
 #pragma once
 
-#include "lanes.h"
-
-/** Coset leaders for levels without AVX-512, in parts of a tile, see leader.h. */
+/** Leaders of a tile's blocks for levels without AVX-512, in parts of a tile, see leader.h. */
 namespace nq {
 namespace NQ_LEVEL {
 namespace {
-
-/** Where the bits of a word are, before leaders are found and after that. */
-struct Block {
-    /** Coordinates 0 to 3 and 4 to 7, bytes y + q; then y + Leader::offset(q). */
-    Part low;
-    Part high;
-
-    /** Bit 2 is the index bit of dual codes; other bits are anything. */
-    Part spare;
-
-    /** Bit 31 is the parity of the eight lowest bits; other bits are anything. */
-    Part odd;
-
-    /** Bit 31 is that parity plus the parity of the negative coordinates; the rest is anything. */
-    Part mixed;
-};
-
-/** Bit `bit` of every lane to the bits of a byte mask. */
-NQ_INLINE Part spread(Part v, int bit, std::int32_t mask) {
-    return (v << (31 - bit) >> 31) & mask;
-}
-
-/** All bits of the lanes with bit 31. */
-NQ_INLINE Part signsOf(Part v) {
-    return v >> 31;
-}
-
-/** a · b of lanes. */
-NQ_INLINE Part times(Part a, std::int32_t b) {
-    return (Part)((UPart)a * static_cast<std::uint32_t>(b));
-}
-
-/** |v| of every byte. */
-NQ_INLINE Part absBytes(Part v) {
-#if defined(__AVX2__)
-    return (Part)_mm256_abs_epi8((__m256i)v);
-#else
-    Bytes b = (Bytes)v;
-    Bytes sign = b >> 7;
-    return (Part)((b ^ sign) - sign);
-#endif
-}
-
-/** The larger of unsigned bytes. */
-NQ_INLINE Part maxBytes(Part a, Part b) {
-#if defined(__AVX2__)
-    return (Part)_mm256_max_epu8((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    return (Part)_mm_max_epu8((__m128i)a, (__m128i)b);
-#else
-    return (Part)((UBytes)a > (UBytes)b ? (UBytes)a : (UBytes)b);
-#endif
-}
 
 /** Products of unsigned with signed bytes, neighbours added; each within 16 bits. */
 NQ_INLINE Shorts pairProducts(Part unsignedBytes, Part signedBytes) {
@@ -82,25 +27,6 @@ NQ_INLINE Part productSums(Part a, Part b) {
 #endif
 }
 
-/** The lower half of every lane of a, the upper one of b. */
-NQ_INLINE Part halves(Part a, Part b) {
-#if defined(__AVX2__)
-    return (Part)_mm256_blend_epi16((__m256i)a, (__m256i)b, 0xAA);
-#else
-    return (a & 0xFFFF) | (b & (std::int32_t)0xFFFF0000);
-#endif
-}
-
-/** Σ of the four bytes of every lane, unsigned. */
-NQ_INLINE Part sumBytes(Part v) {
-#if defined(__AVX2__)
-    return productSums((Part)pairProducts(v, all<Part>(bytes(1))), all<Part>(0x00010001));
-#else
-    Part pairs = (v & 0x00FF00FF) + (shiftRight(v, 8) & 0x00FF00FF);
-    return (pairs + (pairs << 16)) >> 16;
-#endif
-}
-
 /** The lowest byte of every lane, in all of it. */
 NQ_INLINE Part lowestByte(Part v) {
 #if defined(__AVX2__)
@@ -114,58 +40,45 @@ NQ_INLINE Part lowestByte(Part v) {
 #endif
 }
 
-/** Words of a four-bit code: coordinates y = 2a + p with a in the nibbles. */
-template <bool DUAL>
+/** v with bit BIT, the place of a_7's lowest bit, from `parity`, and p, which stood there, in bytes. */
+template <int BIT>
+NQ_INLINE Part restored(Part v, Part parity, std::int32_t q, Part& p) {
+    p = spread(v, BIT, bytes(1)) | q;
+    return (v & ~(1 << BIT)) | (parity & (1 << BIT));
+}
+
+/** Words of a four-bit code: coordinates y = 2a + p with a in the nibbles, as bytes y + q. */
+template <typename L>
 NQ_INLINE Block unpack4(Part word) {
-    Part p = spread(word, 11, bytes(1)) | bytes(16);
-    Part lowest = word & 0x11111111;
-    Block block;
-    // the top bit of the product is the sum of all nibbles'
-    block.odd = times(lowest, (std::int32_t)0x88888888);
-    // bit 28 is the lowest of a_7, stored flipped, or free and given by the others
-    Part right = word ^ (shiftRight(block.odd, 3) & (1 << 28));
-    block.low = ((word << 1) & 0x1E1E0E1E) ^ p;
-    block.high = (shiftRight(right, 3) & bytes(0x1E)) ^ p;
-    block.spare = shiftRight(word, 26);
-    if (!DUAL) {
-        Part signs = shiftRight(word, 3) & 0x11111011;
-        block.mixed = times(lowest ^ signs, (std::int32_t)0x88888888);
-    }
-    return block;
+    Part p;
+    // the product's top nibble ends with the sum of the seven
+    word = restored<28>(word, times(word & 0x01111111, 0x11111111), bytes(16), p);
+    return {((word << 1) & bytes(0x1E)) ^ p, (shiftRight(word, 3) & bytes(0x1E)) ^ p};
 }
 
 /** The first three blocks of a three-bit code's group: block i is in int i, two fields a byte. */
-template <bool DUAL>
+template <typename L>
 NQ_INLINE Block unpack3(Part word) {
-    Part p = spread(word, 10, bytes(1)) | bytes(8);
-    Part bits = word & 0x2D2D292D;
-    bits ^= shiftRight(bits, 3);
-    Block block;
-    block.odd = times(bits & bytes(1), bytes(0x80));
-    Part right = word ^ (shiftRight(block.odd, 4) & (1 << 27));
-    block.low = ((word << 1) & 0x0E0E060E) ^ p;
-    block.high = (shiftRight(right, 2) & bytes(0x0E)) ^ p;
-    block.spare = shiftRight(word, 25);
-    if (!DUAL) {
-        bits ^= shiftRight(bits, 2);
-        block.mixed = times(bits & bytes(1), bytes(0x80));
-    }
-    return block;
+    Part p;
+    word = restored<27>(word, times(word & 0x01090909, 0x09090909), bytes(8), p);
+    return {((word << 1) & bytes(0x0E)) ^ p, (shiftRight(word, 2) & bytes(0x0E)) ^ p};
 }
 
 /** The fourth block of the group, in the top bits of all three ints. */
-template <bool DUAL>
+template <typename L>
 NQ_INLINE Block unpackFourth(Part a, Part b, Part c) {
-    return unpack3<DUAL>((shiftRight(a, 6) & bytes(3)) | (shiftRight(b, 3) & bytes(0x18)) |
-                         (shiftRight(c, 4) & bytes(4)) | (shiftRight(c, 2) & bytes(0x20)));
+    return unpack3<L>((shiftRight(a, 6) & bytes(3)) | (shiftRight(b, 3) & bytes(0x18)) |
+                      (shiftRight(c, 4) & bytes(4)) | (shiftRight(c, 2) & bytes(0x20)));
 }
 
-/** The index bits beside the words of the lanes from `first` on, in bits 0 and 1; others are anything. */
-NQ_INLINE Part indexBits(std::int32_t betas, int first) {
-    const Lanes lanes = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+/** Three bits of the index stream for lanes from `first` on; those above are anything. */
+NQ_INLINE Part indexBits(const std::uint8_t* block, int first) {
+    const Lanes lanes = {0, 3, 6, 9, 12, 15, 18, 21, 0, 3, 6, 9, 12, 15, 18, 21};
     Part shifts;
-    std::memcpy(&shifts, &lanes, sizeof shifts);
-    return (Part)((UPart)all<Part>(betas) >> (UPart)(shifts + 2 * first));
+    std::memcpy(&shifts, reinterpret_cast<const std::int32_t*>(&lanes) + first, sizeof shifts);
+    // eight rows have three bytes
+    Part bits = fourBytes<Part>(block + 3 * (first / 8));
+    return (Part)((UPart)bits >> (UPart)shifts);
 }
 
 /** v in both halves of a lane. */
@@ -205,92 +118,56 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
     return sum + productSums((Part)pairs, m);
 }
 
-/** Distances of bytes from q. */
-template <int Q>
-NQ_INLINE Part sizes(Part v) {
-    return absBytes((Part)((Bytes)v - (Bytes)all<Part>(bytes(Q))));
-}
-
-/** Leaders of E8 modulo q·D8*. */
+/** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */
 template <int Q>
 struct Dual {
-    static constexpr bool DUAL = true;
     static constexpr int OFFSET = Q;
-    static constexpr int SHIFT = 0;
 
     template <int N>
-    static NQ_INLINE void leaders(Block* blocks) {
-#pragma GCC unroll 4
-        for (int n = 0; n < N; n++) {
-            Part sum = sumBytes(sizes<Q>(blocks[n].low) + sizes<Q>(blocks[n].high));
-            // moving by q towards the other sign is a flip
-            Part far = (Part)(sum > 4 * Q) & bytes(Q);
-            blocks[n].low ^= far;
-            blocks[n].high ^= far;
-        }
-    }
+    static NQ_INLINE void leaders(Block*, const Part*) {}
 
-    /** The ladder steps of lanes from `first` on, in both halves. */
-    static NQ_INLINE Part steps(std::int32_t betas, int first, Part spare) {
-        Part low = indexBits(betas, first) & 3;
+    /** The ladder steps of lanes, in both halves. */
+    static NQ_INLINE Part steps(Part index) {
 #if defined(__AVX2__)
         const __m256i table = _mm256_setr_epi32(0x30003, 0x40004, 0x50005, 0x60006, 0x70007,
                                                 0x80008, 0xA000A, 0xC000C);
-        return (Part)_mm256_permutevar8x32_epi32(table, (__m256i)(low | (spare & 4)));
+        return (Part)_mm256_permutevar8x32_epi32(table, (__m256i)index);
 #else
-        Part high = shiftRight(spare, 2) & 1;
-        Part top = high & shiftRight(low, 1);
-        return twice(3 + low + 4 * high + top + (top & low));
+        // 3 + index up to 5; 6 and 7 exceed that by 1 and 2
+        index &= 7;
+        Part top = shiftRight(index, 2) & shiftRight(index, 1);
+        return twice(3 + index + top + (top & index));
 #endif
     }
 };
 
-/**
- * Leaders of E8 modulo q·E8. Far representatives move by q towards the other sign, and one coordinate
- * by 2q where parities say so.
- */
+/** Leaders of E8 modulo q·E8, unpacked as bytes y + q: where the index says so, one moves by 2q. */
 template <int Q>
 struct Gosset {
-    static constexpr bool DUAL = false;
     static constexpr int OFFSET = 2 * Q;
-    static constexpr int SHIFT = 0;
 
     template <int N>
-    static NQ_INLINE void leaders(Block* blocks) {
+    static NQ_INLINE void leaders(Block* blocks, const Part* index) {
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
-            leader(blocks[n]);
+            leader(blocks[n], index[n]);
         }
     }
 
-    static NQ_INLINE void leader(Block& block) {
-        Part low = sizes<Q>(block.low);
-        Part high = sizes<Q>(block.high);
-        Part sum = sumBytes(low + high);
-        // beside the sizes 7 less the coordinates' indices, so that the first of equal ones wins
-        low = low << 3 | 0x04050607;
-        high = high << 3 | 0x00010203;
-        // the largest to bits 0 to 7; the smallest with its size flipped to bits 16 to 23
-        Part large = maxBytes(low, high);
-        Part small = maxBytes(low ^ bytes(0xF8), high ^ bytes(0xF8));
-        Part ends = maxBytes(halves(large, small << 16), halves(shiftRight(large, 16), small));
-        ends = maxBytes(ends, shiftRight(ends, 8));
-        Part odd = signsOf(block.odd);
-        Part mixed = signsOf(block.mixed);
-        // sum - 4q + odd·(2q - 2·max) - mixed·2·min > 0, all times 8
-        Shorts moved = (Shorts)(ends & 0x00F800F8) - (Shorts)all<Part>(248 << 16 | 8 * Q);
-        sum = 8 * sum + productSums((Part)moved, (odd & 0xFFFE) | (mixed & 0x00020000));
-        Part far = (Part)(sum > 32 * Q);
-        Part key = lowestByte(far ? shiftRight(ends, 16) ^ 0xF8 : ends);
-        Part moves = (far ? mixed : odd) & bytes(2 * Q);
-        far &= bytes(3 * Q);
-        block.low = (block.low + bytes(Q)) ^ far ^ ((Part)((Bytes)low == (Bytes)key) & moves);
-        block.high = (block.high + bytes(Q)) ^ far ^ ((Part)((Bytes)high == (Bytes)key) & moves);
+    static NQ_INLINE void leader(Block& block, Part index) {
+        // beside the sizes 7 less the coordinates' numbers, so that the first of equal ones wins
+        Part low = sizes<Q>(block.low) << 3 | 0x04050607;
+        Part high = sizes<Q>(block.high) << 3 | 0x00010203;
+        Part key = maxBytes(low, high);
+        key = maxBytes(key, shiftRight(key, 16));
+        key = lowestByte(maxBytes(key, shiftRight(key, 8)));
+        Part moves = spread(index, 2, bytes(2 * Q));
+        block.low = (block.low + bytes(Q)) ^ ((Part)((Bytes)low == (Bytes)key) & moves);
+        block.high = (block.high + bytes(Q)) ^ ((Part)((Bytes)high == (Bytes)key) & moves);
     }
 
-    /** The ladder steps of lanes from `first` on, in both halves. */
-    static NQ_INLINE Part steps(std::int32_t betas, int first, Part) {
-        Part index = indexBits(betas, first);
+    /** The ladder steps of lanes, in both halves. */
+    static NQ_INLINE Part steps(Part index) {
 #if defined(__AVX2__)
         const __m256i table = _mm256_setr_epi32(0x30003, 0x40004, 0x50005, 0x70007, 0x30003,
                                                 0x40004, 0x50005, 0x70007);

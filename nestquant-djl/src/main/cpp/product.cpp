@@ -15,9 +15,6 @@ constexpr int AHEAD = 32;
 /** Up to this many vectors are multiplied straight from the codes, more with a decoded panel. */
 constexpr int STEP_VECTORS = 2;
 
-/** Columns whose products, 8·127·128 each, an int32 can sum. */
-constexpr int STEP_COLUMNS = 16384;
-
 /** Vectors that share a pass over a panel: with PANEL_TILES as many sums as there are registers. */
 constexpr int PANEL_VECTORS = NQ_VNNI ? 6 : 4;
 constexpr int PANEL_TILES = NQ_VNNI ? 4 : 1;
@@ -41,23 +38,29 @@ NQ_INLINE void fetch(const void* p) {
  * corrections [blocks].
  */
 template <typename C, int N, bool TWO>
-NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* const* betas,
+NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::uint8_t* const* betas,
                          int group, int count, int first, const std::int8_t* const* x,
                          const std::int32_t* const* corrections, int ahead,
                          PartSums* sums) {
     Block blocks[N * C::GROUP];
+    Part index[N * C::GROUP] = {};
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
         const std::int32_t* at = words[n] + group * (C::INTS * ROWS);
         for (int i = 0; i < C::INTS && first == 0; i++) {
             fetch(at + ahead * (C::INTS * ROWS) + i * ROWS);
         }
-        if (first == 0) {
-            fetch(betas[n] + (group + ahead) * C::GROUP);
-        }
         C::unpack(at + first, blocks + n * C::GROUP);
+        for (int i = 0; i < C::GROUP && i < count; i++) {
+            index[n * C::GROUP + i] =
+                indexBits(betas[n] + (group * C::GROUP + i) * INDEX_BYTES, first);
+        }
     }
-    C::Leader::template leaders<N * C::GROUP>(blocks);
+    if (first == 0) {
+        // one tile in turn: a line of the stream lasts for longer than N groups
+        fetch(betas[group % N] + (group + ahead) * (C::GROUP * INDEX_BYTES));
+    }
+    C::Leader::template leaders<N * C::GROUP>(blocks, index);
 #pragma GCC unroll 4
     for (int i = 0; i < N * C::GROUP; i++) {
         int n = i / C::GROUP;
@@ -65,7 +68,7 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* c
         if (C::GROUP > 1 && i % C::GROUP >= count) {
             break;
         }
-        Part m = C::Leader::steps(betas[n][block], first, blocks[i].spare);
+        Part m = C::Leader::steps(index[i]);
         for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
             Part& sum = sums[n][plane][first / WIDTH];
             sum = addBlock<typename C::Leader>(
@@ -76,7 +79,7 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::int32_t* c
 
 /** As stepLanes, for all lanes. */
 template <typename C, int N, bool TWO>
-NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::int32_t* const* betas,
+NQ_INLINE void stepGroup(const std::int32_t* const* words, const std::uint8_t* const* betas,
                          int group, int count, const std::int8_t* const* x,
                          const std::int32_t* const* corrections, int ahead,
                          PartSums* sums) {
@@ -94,10 +97,10 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
     int groups = (blocks + C::GROUP - 1) / C::GROUP;
     int ints = w.intsPerRow() * ROWS;
     const std::int32_t* words[N];
-    const std::int32_t* betas[N];
+    const std::uint8_t* betas[N];
     for (int n = 0; n < N; n++) {
         words[n] = w.words + static_cast<std::int64_t>(tile + n) * ints;
-        betas[n] = w.betas + static_cast<std::int64_t>(tile + n) * blocks;
+        betas[n] = w.betas + static_cast<std::int64_t>(tile + n) * blocks * INDEX_BYTES;
     }
     const std::int8_t* planes[2] = {x.high + static_cast<std::int64_t>(vector) * x.columns,
                                     TWO ? x.low + static_cast<std::int64_t>(vector) * x.columns
@@ -105,36 +108,24 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
     const std::int32_t* starts[2] = {corrections, corrections + blocks};
     // beyond a tile's end lies the next one, which is done: that whose turn comes is N - 1 further
     const int beyond = AHEAD + (N - 1) * groups;
-    PartSums totals[N] = {};
-    constexpr int CHUNK = STEP_COLUMNS / 8 / C::GROUP;
-    for (int first = 0; first < groups; first += CHUNK) {
-        int end = first + CHUNK < groups ? first + CHUNK : groups;
-        PartSums sums[N] = {};
-        // the last group may be short; the loop for whole ones has no branches
-        int whole = end * C::GROUP <= blocks ? end : end - 1;
-        int group = first;
-        for (; group < whole - AHEAD; group++) {
-            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, AHEAD, sums);
-        }
-        for (; group < whole; group++) {
-            stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);
-        }
-        if (whole < end) {
-            stepGroup<C, N, TWO>(
-                words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
-        }
-        for (int n = 0; n < N; n++) {
-            for (int plane = 0; plane < 2; plane++) {
-                for (int part = 0; part < TILE_PARTS; part++) {
-                    totals[n][plane][part] += sums[n][plane][part] >> C::Leader::SHIFT;
-                }
-            }
-        }
+    PartSums sums[N] = {};
+    // the last group may be short; the loop for whole ones has no branches
+    int whole = blocks / C::GROUP;
+    int group = 0;
+    for (; group < whole - AHEAD; group++) {
+        stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, AHEAD, sums);
+    }
+    for (; group < whole; group++) {
+        stepGroup<C, N, TWO>(words, betas, group, C::GROUP, planes, starts, beyond, sums);
+    }
+    if (whole < groups) {
+        stepGroup<C, N, TWO>(
+            words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
     }
     for (int n = 0; n < N; n++) {
         std::int32_t high[ROWS], low[ROWS];
-        std::memcpy(high, totals[n][0], sizeof high);
-        std::memcpy(low, totals[n][1], sizeof low);
+        std::memcpy(high, sums[n][0], sizeof high);
+        std::memcpy(low, sums[n][1], sizeof low);
         for (int i = 0; i < ROWS; i++) {
             int row = (tile + n) * ROWS + i;
             if (row < w.rows) {
@@ -164,34 +155,25 @@ void step(const Matrix& w, const Rows& x, int vector, int from, int to, float* y
     }
 }
 
-/** m·y of every byte, from unsigned bytes of leaders. */
-template <typename L>
-NQ_INLINE Part integers(Part leaders, Part m) {
-    Shorts steps = (Shorts)twiceSteps(m);
-    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    even = (even * steps) >> L::SHIFT;
-    odd = (odd * steps) >> L::SHIFT;
-    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
-}
-
 template <typename C>
 void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
     using L = typename C::Leader;
     int blocks = w.blocks();
     const std::int32_t* words =
         w.words + static_cast<std::int64_t>(tile) * w.intsPerRow() * ROWS;
-    const std::int32_t* betas = w.betas + static_cast<std::int64_t>(tile) * blocks;
+    const std::uint8_t* betas =
+        w.betas + static_cast<std::int64_t>(tile) * blocks * INDEX_BYTES;
     for (int first = 0; first < blocks; first += C::GROUP) {
         for (int lane = 0; lane < ROWS; lane += WIDTH) {
             Block decoded[C::GROUP];
+            Part index[C::GROUP] = {};
             C::unpack(words + first / C::GROUP * (C::INTS * ROWS) + lane, decoded);
-            L::template leaders<C::GROUP>(decoded);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-                Part m = L::steps(betas[first + i], lane, decoded[i].spare);
-                std::int32_t* to = panel + (first + i) * 2 * ROWS + lane;
-                store(to, integers<L>(decoded[i].low, m));
-                store(to + ROWS, integers<L>(decoded[i].high, m));
+                index[i] = indexBits(betas + (first + i) * INDEX_BYTES, lane);
+            }
+            L::template leaders<C::GROUP>(decoded, index);
+            for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
+                writeIntegers<L>(decoded[i], index[i], panel + (first + i) * 2 * ROWS + lane);
             }
         }
     }

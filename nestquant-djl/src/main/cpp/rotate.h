@@ -52,7 +52,7 @@ void longLevel(float* x, int n, int half) {
     }
 }
 
-/** Two levels in one go, which take little more time than one. */
+/** Two levels in one go: entries that leave the first-level cache do so half as often. */
 void twoLevels(float* x, int n, int half) {
     for (int b = 0; b < n; b += 4 * half) {
         for (int i = b; i < b + half; i += 16) {
@@ -70,45 +70,67 @@ void twoLevels(float* x, int n, int half) {
     }
 }
 
-/** x, [padded] and zero beyond length, becomes R·x; work [padded]. */
-void rotate(const Rotation& r, float* x, float* work) {
-    int n = r.padded;
-    for (int i = 0; i < n; i++) {
+/** x [padded] times the signs. */
+NQ_INLINE void flip(const Rotation& r, float* x) {
+    for (int i = 0; i < r.padded; i++) {
         x[i] *= r.signs[i];
     }
-    if (r.exponent >= 4) {
-        sixteenPoints(x, n);
-        int level = 4;
-        for (; level + 1 < r.exponent; level += 2) {
-            twoLevels(x, n, 1 << level);
-        }
-        if (level < r.exponent) {
-            longLevel(x, n, 1 << level);
-        }
-    } else {
+}
+
+/** The Walsh-Hadamard transform of groups of 2^exponent; its own transpose. */
+void hadamard(const Rotation& r, float* x) {
+    int n = r.padded;
+    if (r.exponent < 4) {
         for (int level = 0; level < r.exponent; level++) {
             shortLevel(x, n, 1 << level);
         }
+        return;
     }
+    sixteenPoints(x, n);
+    int level = 4;
+    for (; level + 1 < r.exponent; level += 2) {
+        twoLevels(x, n, 1 << level);
+    }
+    if (level < r.exponent) {
+        longLevel(x, n, 1 << level);
+    }
+}
+
+/** The dense factor among groups, or its transpose; work [padded]. */
+template <bool TRANSPOSED>
+NQ_INLINE void dense(const Rotation& r, float* x, float* work) {
     if (r.order == 1) {
         return;
     }
     int run = 1 << r.exponent;
     for (int i = 0; i < r.order; i++) {
         float* y = work + i * run;
-        const float* f = r.factor + i * r.order;
         for (int l = 0; l < run; l++) {
             y[l] = 0;
         }
         for (int j = 0; j < r.order; j++) {
             const float* from = x + j * run;
-            float factor = f[j];
+            float factor = r.factor[TRANSPOSED ? j * r.order + i : i * r.order + j];
             for (int l = 0; l < run; l++) {
                 y[l] += factor * from[l];
             }
         }
     }
-    std::memcpy(x, work, sizeof(float) * static_cast<std::size_t>(n));
+    std::memcpy(x, work, sizeof(float) * static_cast<std::size_t>(r.padded));
+}
+
+/** x, [padded] and zero beyond length, becomes R·x; work [padded]. */
+inline void rotate(const Rotation& r, float* x, float* work) {
+    flip(r, x);
+    hadamard(r, x);
+    dense<false>(r, x, work);
+}
+
+/** x [padded] becomes Rᵀ·x; work [padded]. */
+inline void rotateBack(const Rotation& r, float* x, float* work) {
+    hadamard(r, x);
+    dense<true>(r, x, work);
+    flip(r, x);
 }
 
 }  // namespace

@@ -152,6 +152,19 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /**
+     * Reads stored bytes of a tensor, see {@link SafetensorsFile#read}.
+     *
+     * @param name the tensor
+     * @param fromByte the first byte to read
+     * @param out receives {@code out.remaining()} bytes
+     * @throws CheckpointException if there is no such tensor or it cannot be read
+     * @throws IllegalArgumentException if the range is not inside the tensor
+     */
+    public void read(String name, long fromByte, ByteBuffer out) throws CheckpointException {
+        fileOf(name).read(name, fromByte, out);
+    }
+
+    /**
      * Reads a whole floating-point tensor.
      *
      * @param name the tensor

@@ -255,6 +255,35 @@ public final class SafetensorsFile implements AutoCloseable {
         }
     }
 
+    /**
+     * Reads stored bytes of a tensor, which then are not mapped: fills {@code out} from its
+     * position to its limit.
+     *
+     * @param name the tensor
+     * @param fromByte the first byte to read
+     * @param out receives {@code out.remaining()} bytes
+     * @throws CheckpointException if there is no such tensor or it cannot be read
+     * @throws IllegalArgumentException if the range is not inside the tensor
+     */
+    public void read(String name, long fromByte, ByteBuffer out) throws CheckpointException {
+        TensorInfo tensor = info(name);
+        checkOpen();
+        if (fromByte < 0 || fromByte > tensor.byteLength() - out.remaining()) {
+            throw new IllegalArgumentException(
+                    file
+                            + ": tensor '"
+                            + name
+                            + "' has "
+                            + tensor.byteLength()
+                            + " bytes, not "
+                            + out.remaining()
+                            + " from byte "
+                            + fromByte);
+        }
+        read(out.slice(), tensor.offset() + fromByte);
+        out.position(out.limit());
+    }
+
     private void read(ByteBuffer chunk, long position) throws CheckpointException {
         try {
             while (chunk.hasRemaining()) {

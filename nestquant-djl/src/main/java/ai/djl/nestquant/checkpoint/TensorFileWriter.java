@@ -49,7 +49,28 @@ public final class TensorFileWriter {
      * @param data its bytes from position to limit, little-endian; read when the file is written
      */
     public void add(String name, TensorType type, long[] shape, ByteBuffer data) {
-        add(name, type, shape, data.remaining(), out -> writeAll(out, data.duplicate()));
+        add(name, type, shape, List.of(data));
+    }
+
+    /**
+     * Adds a tensor that may be larger than a buffer.
+     *
+     * @param name its name
+     * @param type its type
+     * @param shape its dimensions
+     * @param pieces its bytes, one buffer after the other, each as for a single one
+     */
+    public void add(String name, TensorType type, long[] shape, List<ByteBuffer> pieces) {
+        add(
+                name,
+                type,
+                shape,
+                pieces.stream().mapToLong(ByteBuffer::remaining).sum(),
+                out -> {
+                    for (ByteBuffer piece : pieces) {
+                        writeAll(out, piece.duplicate());
+                    }
+                });
     }
 
     void add(String name, TensorType type, long[] shape, long bytes, Body body) {

@@ -40,6 +40,25 @@ public final class DualNibbleWord {
     }
 
     /**
+     * Packs what stands in memory, in a few operations instead of by {@link #pack} of its leader.
+     *
+     * @param word a {@link LeaderWord}
+     * @param betaIndex the scale's index, 0 to 7
+     * @param width bits of a coordinate, 3 or 4
+     * @return the word that is stored
+     */
+    static int ofLeaderWord(int word, int betaIndex, int width) {
+        int parityBit = NibbleWord.parityBit(width);
+        int signs = NibbleWord.LOWEST_BITS << width - 1;
+        int parity = word >>> LeaderWord.PARITY_BIT & 1;
+        // adding q/2 to all coordinates, where it makes a_1 non-negative, flips their top bits
+        int shifted = word ^ signs & -(word >>> parityBit & 1);
+        int spare = betaIndex >> 2 & 1;
+        int cleared = shifted & ~(1 << SPARE_BIT | 1 << parityBit);
+        return cleared | spare << SPARE_BIT | parity << parityBit;
+    }
+
+    /**
      * Returns bit 2 of the scale's index.
      *
      * @param word the coset and the spare bit

@@ -23,7 +23,7 @@ import java.nio.IntBuffer;
  * <p>Rows can be encoded by several threads at once; thread-safe for reading once its buffers are
  * written.
  */
-public final class Int8Matrix {
+public final class Int8Matrix implements CodedMatrix {
     /** Rows of a tile. */
     public static final int TILE_ROWS = 16;
 
@@ -105,12 +105,12 @@ public final class Int8Matrix {
         }
     }
 
-    /** Returns the number of rows. */
+    @Override
     public int rows() {
         return rows;
     }
 
-    /** Returns the number of columns, padding included. */
+    @Override
     public int columns() {
         return columns;
     }
@@ -140,12 +140,7 @@ public final class Int8Matrix {
         return (row / TILE_ROWS * groups() + group) * TILE_ROWS + row % TILE_ROWS;
     }
 
-    /**
-     * Returns the float that a row's integers are multiplied by.
-     *
-     * @param row 0 to rows − 1
-     * @return absmax/127 of the row as it was encoded
-     */
+    @Override
     public float rowScale(int row) {
         return rowScales.get(row);
     }
@@ -180,12 +175,7 @@ public final class Int8Matrix {
         rowScales.put(row, absmax / LARGEST);
     }
 
-    /**
-     * Decodes a row to its integers.
-     *
-     * @param row 0 to rows − 1
-     * @param out receives int8 [columns]; the row is this times {@link #rowScale}
-     */
+    @Override
     public void decodeRow(int row, byte[] out) {
         for (int g = 0; g < groups(); g++) {
             int word = words.get(wordIndex(row, g));

@@ -6,25 +6,28 @@ import java.nio.IntBuffer;
 
 /**
  * The codes that a {@link PackedMatrix} can hold, which kernels multiply by without unpacking: E8
- * modulo a coarse lattice, 4 or 3 bits per coordinate and 2 bits per block beside them.
+ * modulo a coarse lattice, 4 or 3 bits per coordinate and an index of 3 bits per block beside them.
  *
- * <p>With D8* as the coarse lattice one bit of the word is free; it holds the top bit of an index
- * into eight scales instead of four. In three-bit codes four words share three ints, see {@link
- * #word}.
+ * <p>With D8* as the coarse lattice the index is one of eight scales; with E8 its low bits are one
+ * of four, and the third tells whether a coordinate moves, see {@link LeaderWord}. In three-bit
+ * codes four words share three ints, see {@link #word}.
  *
  * <p>Immutable and thread-safe.
  */
 public enum PackedCode {
-    /** 16·E8 with the ladder 3:4:5:7, the NestQuant paper's code with q = 16: 4.25 bits. */
+    /** 16·E8 with the ladder 3:4:5:7, the NestQuant paper's code with q = 16, of 4.25 bits. */
     E8_16(CoarseLattice.GOSSET, 4, Ladder.E8_16),
-    /** 16·D8* with eight scales: 4.25 bits, 10% more distortion, the fastest to decode. */
+    /** 16·D8* with eight scales, of 4.25 bits: 10% more distortion, the fastest to decode. */
     D8_16(CoarseLattice.DUAL_CHECKERBOARD, 4, Ladder.D8_16),
-    /** 8·E8 with the ladder 3:4:5:7: 3.25 bits. */
+    /** 8·E8 with the ladder 3:4:5:7, of 3.25 bits. */
     E8_8(CoarseLattice.GOSSET, 3, Ladder.E8_8),
-    /** 8·D8* with eight scales: 3.25 bits, the fastest to decode. */
+    /** 8·D8* with eight scales, of 3.25 bits, the fastest to decode. */
     D8_8(CoarseLattice.DUAL_CHECKERBOARD, 3, Ladder.D8_8);
 
     private static final int ROWS = PackedMatrix.TILE_ROWS;
+
+    /** The bit of an index that tells of a move in q·E8. */
+    private static final int MOVES = 4;
 
     /** Blocks that share three ints of a row in three-bit codes. */
     private static final int GROUP = 4;
@@ -57,7 +60,7 @@ public enum PackedCode {
         return width;
     }
 
-    /** Returns whether the coarse lattice is {@code q·D8*}, so that a word has a spare bit. */
+    /** Returns whether the coarse lattice is {@code q·D8*}, so that there are eight scales. */
     public boolean dual() {
         return ladder.size() == 8;
     }
@@ -73,40 +76,45 @@ public enum PackedCode {
     }
 
     /**
-     * Packs a block.
+     * Packs a block's leader.
      *
      * @param y a leader of the code, doubled integers [8]
-     * @param betaIndex its scale
-     * @return the word: a nibble per coordinate, see {@link NibbleWord} and {@link DualNibbleWord};
-     *     in three-bit codes the top bit of each nibble is 0
+     * @return the word, see {@link LeaderWord}; in three-bit codes the top bit of each nibble is 0
      */
-    public int pack(int[] y, int betaIndex) {
-        return dual() ? DualNibbleWord.pack(y, betaIndex, width) : NibbleWord.pack(y, width);
+    public int pack(int[] y) {
+        return LeaderWord.pack(y, width);
     }
 
     /**
-     * Decodes a word to its coset leader; every word is valid.
+     * Returns what stands beside a block's word.
+     *
+     * @param y its leader, doubled integers [8]
+     * @param betaIndex its scale
+     * @return the index, 0 to 7
+     */
+    public int index(int[] y, int betaIndex) {
+        return dual() || !LeaderWord.moves(y, width) ? betaIndex : betaIndex | MOVES;
+    }
+
+    /**
+     * Decodes a word to its leader; every word and index is valid.
      *
      * @param word the word
+     * @param index the index beside it
      * @param y receives the leader, doubled integers [8]
      */
-    public void leader(int word, int[] y) {
-        if (dual()) {
-            DualNibbleWord.leader(word, width, y);
-        } else {
-            NibbleWord.leader(word, width, y);
-        }
+    public void leader(int word, int index, int[] y) {
+        LeaderWord.leader(word, !dual() && (index & MOVES) != 0, width, y);
     }
 
     /**
      * Returns the integer that a block's coordinates are multiplied by.
      *
-     * @param word the block's word
-     * @param low the two bits beside it
+     * @param index the index beside the block's word
      * @return the step m of the ladder
      */
-    public int step(int word, int low) {
-        return ladder.step(dual() ? DualNibbleWord.highBetaBit(word) | low : low);
+    public int step(int index) {
+        return ladder.step(dual() ? index : index & ~MOVES);
     }
 
     /**

@@ -5,16 +5,16 @@ import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 
 /**
- * A matrix on the words of a {@link PackedCode}, laid out in tiles of 16 rows: 4.25 or 3.25 bits
- * per entry.
+ * A matrix on the words of a {@link PackedCode}, laid out in tiles of 16 rows: 4.375 or 3.375 bits
+ * per entry in memory, of which containers need an eighth of a bit less ({@link StoredCodes}).
  *
  * <table>
  * <caption>Buffers; T = ⌈rows/16⌉ tiles, B = columns/8 blocks per row, W = B ints per row, or
  * 3·⌈B/4⌉ in three-bit codes</caption>
  * <tr><td>words</td><td>int [T][W][16]</td><td>words of row 16t + i, see {@link
  * PackedCode#pack}</td></tr>
- * <tr><td>betas</td><td>int [T][B]</td><td>low bits of the ladder index of row 16t + i in bits 2i
- * and 2i + 1</td></tr>
+ * <tr><td>betas</td><td>byte [T][B][6] and 2 more</td><td>{@link PackedCode#index} of row 16t + i
+ * in bits 3i to 3i + 2, low bits first; the last two bytes let kernels load 8 at once</td></tr>
  * <tr><td>rowScales</td><td>byte [rows]</td><td>unsigned e: {@code scale = tensorScale · 2^(−e/12)}</td></tr>
  * </table>
  *
@@ -24,7 +24,7 @@ import java.nio.IntBuffer;
  *
  * <p>Immutable as seen from here; thread-safe once its buffers are written.
  */
-public final class PackedMatrix {
+public final class PackedMatrix implements CodedMatrix {
     /** Rows of a tile. */
     public static final int TILE_ROWS = 16;
 
@@ -33,6 +33,14 @@ public final class PackedMatrix {
 
     /** Row scales are {@code tensorScale · 2^(−e / STEPS_PER_OCTAVE)}. */
     public static final int STEPS_PER_OCTAVE = 12;
+
+    /** Bits of the index beside a word. */
+    private static final int INDEX_BITS = 3;
+
+    private static final int LARGEST_INDEX = 7;
+
+    /** Bytes of the indices of a tile's block column. */
+    private static final int INDEX_BYTES = INDEX_BITS * TILE_ROWS / Byte.SIZE;
 
     private static final float[] SCALES = new float[256];
 
@@ -47,7 +55,7 @@ public final class PackedMatrix {
     private final int columns;
     private final float tensorScale;
     private final IntBuffer words;
-    private final IntBuffer betas;
+    private final ByteBuffer betas;
     private final ByteBuffer rowScales;
 
     /**
@@ -58,7 +66,7 @@ public final class PackedMatrix {
      * @param columns number of columns, a positive multiple of 8
      * @param tensorScale the largest row scale; positive and finite
      * @param words int [T][W][16], direct, native order
-     * @param betas int [T][B], direct, native order
+     * @param betas byte [T·B·6 + 2], direct, see {@link #indexBytes}
      * @param rowScales byte [rows], direct
      * @throws IllegalArgumentException if a size, a buffer's length or its order does not fit
      */
@@ -68,7 +76,7 @@ public final class PackedMatrix {
             int columns,
             float tensorScale,
             IntBuffer words,
-            IntBuffer betas,
+            ByteBuffer betas,
             ByteBuffer rowScales) {
         checkShape(rows, columns);
         if (!(tensorScale > 0) || tensorScale == Float.POSITIVE_INFINITY) {
@@ -79,12 +87,8 @@ public final class PackedMatrix {
         this.columns = columns;
         this.tensorScale = tensorScale;
         this.words = checked("words", words, tiles() * wordsPerTile());
-        this.betas = checked("betas", betas, tiles() * blocks());
-        if (rowScales.remaining() != rows || !rowScales.isDirect()) {
-            throw new IllegalArgumentException(
-                    "rowScales: need a direct buffer of " + rows + " bytes, got " + rowScales);
-        }
-        this.rowScales = rowScales.slice();
+        this.betas = checked("betas", betas, indexBytes(rows, columns));
+        this.rowScales = checked("rowScales", rowScales, rows);
     }
 
     /**
@@ -107,7 +111,7 @@ public final class PackedMatrix {
                 columns,
                 tensorScale,
                 allocateInts(tiles * code.wordsPerRow(blocks) * TILE_ROWS),
-                allocateInts(tiles * blocks),
+                ByteBuffer.allocateDirect(indexBytes(rows, columns)),
                 ByteBuffer.allocateDirect(rows));
     }
 
@@ -116,12 +120,12 @@ public final class PackedMatrix {
         return code;
     }
 
-    /** Returns the number of rows. */
+    @Override
     public int rows() {
         return rows;
     }
 
-    /** Returns the number of columns, padding included. */
+    @Override
     public int columns() {
         return columns;
     }
@@ -151,8 +155,8 @@ public final class PackedMatrix {
         return words.duplicate();
     }
 
-    /** Returns a view of the ladder indices, int [T][B]. */
-    public IntBuffer betas() {
+    /** Returns a view of the indices, byte [T·B·6 + 2]. */
+    public ByteBuffer betas() {
         return betas.duplicate();
     }
 
@@ -166,6 +170,14 @@ public final class PackedMatrix {
         return code.word(words, row / TILE_ROWS * wordsPerTile(), block, row % TILE_ROWS);
     }
 
+    /** Returns what stands beside a block's word, see {@link PackedCode#index}. */
+    public int index(int row, int block) {
+        int bit = INDEX_BITS * (row % TILE_ROWS);
+        int at = indexAt(row / TILE_ROWS, block) + bit / Byte.SIZE;
+        int two = betas.get(at) & 255 | betas.get(at + 1) << Byte.SIZE;
+        return two >>> bit % Byte.SIZE & LARGEST_INDEX;
+    }
+
     /**
      * Writes a block's code. Not to be called for rows of one tile by several threads.
      *
@@ -177,55 +189,74 @@ public final class PackedMatrix {
     public void put(int row, int block, int[] y, int betaIndex) {
         int tile = row / TILE_ROWS;
         int lane = row % TILE_ROWS;
-        code.put(words, tile * wordsPerTile(), block, lane, code.pack(y, betaIndex));
-        int at = betaIndex(tile, block);
-        betas.put(at, betas.get(at) & ~(3 << 2 * lane) | (betaIndex & 3) << 2 * lane);
+        code.put(words, tile * wordsPerTile(), block, lane, code.pack(y));
+        int bit = INDEX_BITS * lane;
+        int at = indexAt(tile, block) + bit / Byte.SIZE;
+        int shift = bit % Byte.SIZE;
+        int value = code.index(y, betaIndex) << shift;
+        int mask = LARGEST_INDEX << shift;
+        betas.put(at, (byte) (betas.get(at) & ~mask | value));
+        if (mask > 255) {
+            int high = at + 1;
+            betas.put(high, (byte) (betas.get(high) & ~(mask >> 8) | value >> 8));
+        }
     }
 
-    /** Returns the index in {@link #betas} of the ladder indices of a tile's block column. */
-    public int betaIndex(int tile, int block) {
-        return tile * blocks() + block;
+    /** Fills a tile's words and indices with zeros. */
+    void clear(int tile) {
+        for (int i = 0; i < wordsPerTile(); i++) {
+            words.put(tile * wordsPerTile() + i, 0);
+        }
+        for (int at = indexAt(tile, 0); at < indexAt(tile + 1, 0); at++) {
+            betas.put(at, (byte) 0);
+        }
     }
 
-    /**
-     * Returns the float that a row's integers are multiplied by.
-     *
-     * @param row 0 to rows − 1
-     * @return {@code tensorScale · 2^(−e/12)}
-     */
+    /** Returns where the six bytes of a tile's block column begin in {@link #betas}. */
+    public int indexAt(int tile, int block) {
+        return INDEX_BYTES * (tile * blocks() + block);
+    }
+
+    /** Returns the length of {@link #betas} for a matrix of so many rows and columns. */
+    public static int indexBytes(int rows, int columns) {
+        int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+        return INDEX_BYTES * tiles * (columns / BLOCK) + Short.BYTES;
+    }
+
+    @Override
     public float rowScale(int row) {
         return rowScale(tensorScale, rowScales.get(row) & 255);
     }
 
-    /**
-     * Decodes a row to its integers.
-     *
-     * @param row 0 to rows − 1
-     * @param out receives {@code m_j·y}, int8 [columns]; the row is this times {@link #rowScale}
-     */
+    @Override
     public void decodeRow(int row, byte[] out) {
         int[] y = new int[BLOCK];
-        int shift = 2 * (row % TILE_ROWS);
         for (int block = 0; block < blocks(); block++) {
-            int word = word(row, block);
-            code.leader(word, y);
-            int step = code.step(word, betas.get(betaIndex(row / TILE_ROWS, block)) >>> shift & 3);
+            int index = index(row, block);
+            code.leader(word(row, block), index, y);
+            int step = code.step(index);
             for (int i = 0; i < BLOCK; i++) {
                 out[block * BLOCK + i] = (byte) (step * y[i]);
             }
         }
     }
 
-    /** Returns the bytes stored: words, ladder indices, row exponents and the tensor scale. */
+    /** Returns the bytes in memory: words, indices, row exponents and the tensor scale. */
     public long sizeInBytes() {
-        return 4L * words.capacity() + 4L * betas.capacity() + rowScales.capacity() + Float.BYTES;
+        return 4L * words.capacity() + betas.capacity() + rowScales.capacity() + Float.BYTES;
+    }
+
+    /** Returns the bytes that a container takes for the same, see {@link StoredCodes}. */
+    public long storedBytes() {
+        long indices = (long) Integer.BYTES * tiles() * blocks();
+        return sizeInBytes() - betas.capacity() + indices;
     }
 
     /**
      * Returns stored bits per entry: 4.25 or 3.25, 8/columns, and a little for the tensor scale.
      */
     public double bitsPerEntry() {
-        return 8.0 * sizeInBytes() / ((double) rows * columns);
+        return 8.0 * storedBytes() / ((double) rows * columns);
     }
 
     @Override
@@ -262,6 +293,14 @@ public final class PackedMatrix {
         return ByteBuffer.allocateDirect(count * Integer.BYTES)
                 .order(ByteOrder.nativeOrder())
                 .asIntBuffer();
+    }
+
+    private static ByteBuffer checked(String name, ByteBuffer buffer, int length) {
+        if (buffer.remaining() != length || !buffer.isDirect()) {
+            throw new IllegalArgumentException(
+                    name + ": need a direct buffer of " + length + " bytes, got " + buffer);
+        }
+        return buffer.slice();
     }
 
     private static IntBuffer checked(String name, IntBuffer buffer, int length) {

@@ -1,8 +1,13 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
+import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 
 /** What the kernels' public methods check before the loops trust their arguments. */
 final class Checks {
@@ -54,6 +59,25 @@ final class Checks {
         }
     }
 
+    /** Stored tiles to read; returns their number. */
+    static int stored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int wordBytes = matrix.wordsPerTile() * Integer.BYTES;
+        int tiles = codes.words().capacity() / wordBytes;
+        if (codes.words().capacity() != tiles * wordBytes
+                || codes.betas().capacity() != tiles * matrix.blocks() * Integer.BYTES
+                || !codes.words().isDirect()
+                || !codes.betas().isDirect()
+                || tile < 0
+                || tiles > matrix.tiles() - tile) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "%d bytes of words and %d of indices are not tiles of %s from tile"
+                                    + " %d on, in direct buffers",
+                            codes.words().capacity(), codes.betas().capacity(), matrix, tile));
+        }
+        return tiles;
+    }
+
     /** Vectors to encode; returns their length. */
     static int vectors(float[] x, int rows) {
         int columns = rows == 0 ? 0 : x.length / rows;
@@ -68,6 +92,27 @@ final class Checks {
     static void direct(ByteBuffer memory) {
         if (!memory.isDirect()) {
             throw new IllegalArgumentException("need a direct buffer, got " + memory);
+        }
+    }
+
+    /** A rotation of a matrix's rows. */
+    static void rotation(Rotation rotation, CodedMatrix w) {
+        if (rotation.paddedLength() != w.columns()) {
+            throw new IllegalArgumentException(
+                    "the matrix has "
+                            + w.columns()
+                            + " columns, its rotation "
+                            + rotation.paddedLength());
+        }
+    }
+
+    /** Floats that C++ is to reach. */
+    static void buffer(String name, FloatBuffer buffer, long needed) {
+        if (!buffer.isDirect()
+                || buffer.order() != ByteOrder.nativeOrder()
+                || buffer.remaining() < needed) {
+            throw new IllegalArgumentException(
+                    name + ": need a direct buffer of " + needed + " floats, got " + buffer);
         }
     }
 

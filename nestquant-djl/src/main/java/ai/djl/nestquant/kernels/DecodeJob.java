@@ -1,6 +1,8 @@
 package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 
@@ -16,7 +18,7 @@ final class DecodeJob implements WorkerPool.Job {
 
     private PackedMatrix w;
     private IntBuffer words;
-    private IntBuffer betas;
+    private ByteBuffer betas;
     private FloatBuffer panel;
     private int from;
     private int to;
@@ -26,7 +28,7 @@ final class DecodeJob implements WorkerPool.Job {
     void begin(PackedMatrix matrix, int fromRow, int toRow, FloatBuffer floats, int count) {
         w = matrix;
         words = matrix.words();
-        betas = matrix.betas();
+        betas = matrix.betas().order(ByteOrder.LITTLE_ENDIAN);
         panel = floats;
         from = fromRow;
         to = toRow;
@@ -53,10 +55,10 @@ final class DecodeJob implements WorkerPool.Job {
         for (int tile = begin; tile < end; tile++) {
             for (int first = 0; first < w.blocks(); first += LeaderLanes.BLOCKS) {
                 int count = Math.min(LeaderLanes.BLOCKS, w.blocks() - first);
-                scratch.lanes.decode(w.code(), words, tile * w.wordsPerTile(), first, count);
-                betas.get(w.betaIndex(tile, first), scratch.betas, 0, count);
-                LadderSteps.fill(
-                        w.code(), scratch.lanes.words, scratch.betas, count, scratch.steps);
+                LadderSteps.read(betas, w.indexAt(tile, first), count, scratch.indices);
+                LadderSteps.fill(w.code(), scratch.indices, count, scratch.steps);
+                int start = tile * w.wordsPerTile();
+                scratch.lanes.decode(w.code(), words, start, first, count, scratch.indices);
                 int lastRow = Math.min(to, (tile + 1) * ROWS);
                 for (int row = Math.max(from, tile * ROWS); row < lastRow; row++) {
                     scratch.row(row % ROWS, unit * w.rowScale(row), count);
@@ -69,7 +71,7 @@ final class DecodeJob implements WorkerPool.Job {
 
     private static final class Scratch {
         final LeaderLanes lanes = new LeaderLanes();
-        final int[] betas = new int[LeaderLanes.BLOCKS];
+        final int[] indices = new int[ROWS * LeaderLanes.BLOCKS];
         final int[] steps = new int[ROWS * LeaderLanes.BLOCKS];
         final float[] floats = new float[8 * LeaderLanes.BLOCKS];
 

@@ -1,10 +1,11 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -12,7 +13,7 @@ import java.util.List;
 
 /**
  * Products with a coded matrix W of R rows and C columns: {@code W[r][c] = scale(r)·q[r][c]}, q the
- * int8 rows of {@link PackedMatrix#decodeRow} or {@link Int8Matrix#decodeRow}.
+ * int8 rows of {@link CodedMatrix#decodeRow}.
  *
  * <p>Results do not depend on the number of threads. Implementations are thread-safe; calls that
  * overlap take turns on the worker threads, or run on their caller's.
@@ -63,6 +64,52 @@ public interface Kernels {
     }
 
     /**
+     * Makes final norm and output head that run in one call.
+     *
+     * @param spec their parts
+     * @return the head, to be closed by the caller; null where these kernels have none
+     * @throws IllegalArgumentException if the parts' sizes do not fit
+     */
+    default HeadKernel head(HeadSpec spec) {
+        return null;
+    }
+
+    /**
+     * Makes an embedding that looks up rows in one call.
+     *
+     * @param w the rows of the vocabulary, rotated
+     * @param rotation what they have been rotated by
+     * @return the embedding, to be closed by the caller; null where these kernels have none
+     * @throws IllegalArgumentException if their sizes do not fit
+     */
+    default EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+        return null;
+    }
+
+    /**
+     * Runs new tokens of one sequence through all layers as {@link #run(List, LayerKernel.Tokens,
+     * List)} does, and the last token through the head; fast kernels do so in one call.
+     *
+     * @param layers the layers
+     * @param pass the tokens; their hidden states are replaced by the last layer's output
+     * @param caches each layer's cache
+     * @param head what {@link #head} has made
+     * @param logits receives the last token's [vocabulary], direct
+     * @throws IllegalArgumentException as {@link LayerKernel#run} and {@link HeadKernel#run}
+     */
+    default void run(
+            List<LayerKernel> layers,
+            LayerKernel.Tokens pass,
+            List<LayerKernel.Cache> caches,
+            HeadKernel head,
+            FloatBuffer logits) {
+        run(layers, pass, caches);
+        FloatBuffer h = pass.h().slice();
+        int hidden = h.remaining() / pass.count();
+        head.run(h.slice(h.remaining() - hidden, hidden), logits);
+    }
+
+    /**
      * Sets the number of threads that share a product, the caller's included.
      *
      * @param threads 1 to {@link #MAX_THREADS}
@@ -79,17 +126,17 @@ public interface Kernels {
      * @param y receives float [T][R]
      * @throws IllegalArgumentException if a length does not fit
      */
-    void multiply(PackedMatrix w, Int8Rows x, float[] y);
+    void multiply(CodedMatrix w, Int8Rows x, float[] y);
 
     /**
-     * Multiplies into a buffer, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
+     * Multiplies into a buffer, as {@link #multiply(CodedMatrix, Int8Rows, float[])}.
      *
      * @param w the matrix [R][C]
      * @param x int8 or int16 rows [T][C], already rotated as the matrix is
      * @param y receives float [T][R] from its position on, which stays
      * @throws IllegalArgumentException if a length does not fit
      */
-    default void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+    default void multiply(CodedMatrix w, Int8Rows x, FloatBuffer y) {
         float[] floats = new float[y.remaining()];
         multiply(w, x, floats);
         y.slice().put(floats);
@@ -105,10 +152,10 @@ public interface Kernels {
      * @param panel receives float [to − from][C] from its position on, which stays
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
-    void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel);
+    void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel);
 
     /**
-     * Decodes rows to a float array, as {@link #decodeRows(PackedMatrix, int, int, FloatBuffer)}.
+     * Decodes rows to a float array, as {@link #decodeRows(CodedMatrix, int, int, FloatBuffer)}.
      *
      * @param w the matrix [R][C]
      * @param from the first row
@@ -116,45 +163,9 @@ public interface Kernels {
      * @param panel receives float [to − from][C]
      * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
      */
-    default void decodeRows(PackedMatrix w, int from, int to, float[] panel) {
+    default void decodeRows(CodedMatrix w, int from, int to, float[] panel) {
         decodeRows(w, from, to, FloatBuffer.wrap(panel));
     }
-
-    /**
-     * Multiplies by the rows of x, as {@link #multiply(PackedMatrix, Int8Rows, float[])}.
-     *
-     * @param w the matrix [R][C]
-     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
-     * @param y receives float [T][R]
-     * @throws IllegalArgumentException if a length does not fit
-     */
-    void multiply(Int8Matrix w, Int8Rows x, float[] y);
-
-    /**
-     * Multiplies into a buffer, as {@link #multiply(Int8Matrix, Int8Rows, float[])}.
-     *
-     * @param w the matrix [R][C]
-     * @param x int8 or int16 rows [T][C], already rotated as the matrix is
-     * @param y receives float [T][R] from its position on, which stays
-     * @throws IllegalArgumentException if a length does not fit
-     */
-    default void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
-        float[] floats = new float[y.remaining()];
-        multiply(w, x, floats);
-        y.slice().put(floats);
-    }
-
-    /**
-     * Decodes rows to floats, {@code panel[r − from][c] = scale(r)·q[r][c]}, each the float
-     * product.
-     *
-     * @param w the matrix [R][C]
-     * @param from the first row
-     * @param to the row after the last
-     * @param panel receives float [to − from][C] from its position on, which stays
-     * @throws IllegalArgumentException if the rows are not in the matrix or the panel is too short
-     */
-    void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel);
 
     /**
      * Rotates rows on the calling thread, bit for bit as {@link Rotation#applyRows}.
@@ -195,6 +206,17 @@ public interface Kernels {
     void encodeRows(PackedMatrix w, int from, int to, float[] x, int offset, DistortionStats stats);
 
     /**
+     * Reads tiles that a container has stored.
+     *
+     * @param codes whole tiles, as many as its words are
+     * @param matrix receives them, whatever stood there
+     * @param tile number of the first in the matrix
+     * @throws IllegalArgumentException if the tiles are not whole, not in the matrix, or not in
+     *     direct buffers
+     */
+    void readStored(StoredCodes codes, PackedMatrix matrix, int tile);
+
+    /**
      * Encodes vectors that stand alone, such as the activations of tokens, as integers with a scale
      * each; see {@link ai.djl.nestquant.codec.RowEncoder#encodeIntegers}.
      *
@@ -218,9 +240,19 @@ public interface Kernels {
     long sumWords(ByteBuffer memory);
 
     /**
-     * Fills memory that nothing has been written to with zeros, on large pages where the system has
-     * them: all weights are read for every token, and looking up small pages would cost a tenth of
-     * the speed of reading.
+     * Puts memory that nothing has been written to on large pages, where the system has them: all
+     * weights are read for every token, and looking up small pages would cost a tenth of the speed
+     * of reading.
+     *
+     * @param memory direct; from 0 to its capacity
+     * @throws IllegalArgumentException if the buffer is not direct
+     */
+    default void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+    }
+
+    /**
+     * Fills memory that nothing has been written to with zeros, after {@link #takeLargePages}.
      *
      * @param memory direct; its bytes from 0 to its capacity are written
      * @throws IllegalArgumentException if the buffer is not direct

@@ -3,6 +3,8 @@ package ai.djl.nestquant.kernels;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.util.Arrays;
 
@@ -18,7 +20,7 @@ final class MultiplyJob implements WorkerPool.Job {
 
     private PackedMatrix w;
     private IntBuffer words;
-    private IntBuffer betas;
+    private ByteBuffer betas;
     private Int8Rows x;
     private float[] y;
     private int parts;
@@ -27,7 +29,7 @@ final class MultiplyJob implements WorkerPool.Job {
     void begin(PackedMatrix matrix, Int8Rows vectors, float[] result, int count) {
         w = matrix;
         words = matrix.words();
-        betas = matrix.betas();
+        betas = matrix.betas().order(ByteOrder.LITTLE_ENDIAN);
         x = vectors;
         y = result;
         parts = count;
@@ -71,9 +73,10 @@ final class MultiplyJob implements WorkerPool.Job {
                 scratch.low.spread(x.low(), offset + 8 * first, count);
             }
             for (int tile = from; tile < to; tile++) {
-                scratch.lanes.decode(code, words, tile * w.wordsPerTile(), first, count);
-                betas.get(w.betaIndex(tile, first), scratch.betas, 0, count);
-                LadderSteps.fill(code, scratch.lanes.words, scratch.betas, count, scratch.steps);
+                LadderSteps.read(betas, w.indexAt(tile, first), count, scratch.indices);
+                LadderSteps.fill(code, scratch.indices, count, scratch.steps);
+                int start = tile * w.wordsPerTile();
+                scratch.lanes.decode(code, words, start, first, count, scratch.indices);
                 int at = (tile - from) * ROWS;
                 scratch.high.add(scratch.lanes, count, scratch.steps, high, at);
                 if (x.low() != null) {
@@ -98,7 +101,7 @@ final class MultiplyJob implements WorkerPool.Job {
         final LeaderLanes lanes = new LeaderLanes();
         final LaneProducts high = new LaneProducts();
         final LaneProducts low = new LaneProducts();
-        final int[] betas = new int[LeaderLanes.BLOCKS];
+        final int[] indices = new int[ROWS * LeaderLanes.BLOCKS];
         final int[] steps = new int[ROWS * LeaderLanes.BLOCKS];
         private final int[][] sums = new int[2][0];
 

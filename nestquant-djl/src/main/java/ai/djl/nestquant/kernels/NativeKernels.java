@@ -1,20 +1,19 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
-import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.List;
-import java.util.function.LongConsumer;
 
 /**
  * Kernels in C++ for one level of instruction set; their threads are their own.
@@ -22,19 +21,13 @@ import java.util.function.LongConsumer;
  * <p>Thread-safe, but for {@link #close}, during which no other call may run.
  */
 public final class NativeKernels implements Kernels, AutoCloseable {
-    private static final Cleaner CLEANER = Cleaner.create();
-
-    /** The ordinal of int8 matrices, after those of PackedCode; see common.h. */
-    private static final int INT8 = PackedCode.values().length;
-
     static {
         if (NativeLibrary.problem() == null) {
             setPowers(PackedMatrix.powers());
         }
     }
 
-    private final Context context;
-    private final Cleaner.Cleanable cleanable;
+    private final NativeHandle context;
     private final String name;
 
     /**
@@ -55,8 +48,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             throw new IllegalStateException(
                     "this processor or build has no native kernels of the level " + level);
         }
-        context = new Context(handle);
-        cleanable = CLEANER.register(this, context);
+        context = new NativeHandle(this, handle, NativeKernels::close, "these kernels are closed");
         name = level(handle);
         setThreads(threads);
     }
@@ -74,18 +66,38 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     @Override
     public void run(
             List<LayerKernel> layers, LayerKernel.Tokens pass, List<LayerKernel.Cache> caches) {
-        NativeLayer.run(this, layers, pass, caches);
+        NativeLayer.run(this, layers, pass, caches, null, null);
+    }
+
+    @Override
+    public HeadKernel head(HeadSpec spec) {
+        return new NativeHead(this, spec);
+    }
+
+    @Override
+    public EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+        return new NativeEmbedding(this, w, rotation);
+    }
+
+    @Override
+    public void run(
+            List<LayerKernel> layers,
+            LayerKernel.Tokens pass,
+            List<LayerKernel.Cache> caches,
+            HeadKernel head,
+            FloatBuffer logits) {
+        NativeLayer.run(this, layers, pass, caches, (NativeHead) head, logits);
     }
 
     /** Returns the context that C++ knows these kernels by. */
     long handle() {
-        return context.handle();
+        return context.address();
     }
 
     @Override
     public int threads() {
         try {
-            return threads(context.handle());
+            return threads(context.address());
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -98,7 +110,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
                     "threads must be 1 to " + MAX_THREADS + ", got " + threads);
         }
         try {
-            int started = setThreads(context.handle(), threads);
+            int started = setThreads(context.address(), threads);
             if (started < threads) {
                 throw new IllegalStateException(
                         "the system gives only " + started + " of " + threads + " threads");
@@ -109,81 +121,38 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
+    public void multiply(CodedMatrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(Matrix.of(w), x, y, 0);
+        multiply(w, x, y, 0);
     }
 
     @Override
-    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.length);
-        multiply(Matrix.of(w), x, y, 0);
-    }
-
-    @Override
-    public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+    public void multiply(CodedMatrix w, Int8Rows x, FloatBuffer y) {
         Checks.multiply(w.rows(), w.columns(), x, y.remaining());
-        if (shared(y)) {
-            multiply(Matrix.of(w), x, y);
-        } else {
+        if (!shared(y)) {
             Kernels.super.multiply(w, x, y);
+            return;
         }
-    }
-
-    @Override
-    public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.remaining());
-        if (shared(y)) {
-            multiply(Matrix.of(w), x, y);
-        } else {
-            Kernels.super.multiply(w, x, y);
-        }
-    }
-
-    private void multiply(Matrix w, Int8Rows x, FloatBuffer y) {
         multiply(w, x, null, address(y.slice()));
         Reference.reachabilityFence(y);
     }
 
-    /** Multiplies into y, or where it is null into the memory at an address. */
-    private void multiply(Matrix w, Int8Rows x, float[] y, long memory) {
-        run(
-                w.owner(),
-                handle ->
-                        multiply(
-                                handle,
-                                w.code(),
-                                w.rows(),
-                                w.columns(),
-                                w.words(),
-                                w.betas(),
-                                w.scales(),
-                                w.tensorScale(),
-                                x.rows(),
-                                x.high(),
-                                x.low(),
-                                x.scales(),
-                                y,
-                                memory));
+    private void multiply(CodedMatrix w, Int8Rows x, float[] y, long memory) {
+        try {
+            NativeMatrix.of(w).multiply(context.address(), x, y, memory);
+        } finally {
+            Reference.reachabilityFence(w);
+            Reference.reachabilityFence(this);
+        }
     }
 
     @Override
-    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+    public void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel) {
         Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(Matrix.of(w), from, to, panel);
-    }
-
-    @Override
-    public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
-        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        decode(Matrix.of(w), from, to, panel);
-    }
-
-    /** Decodes to the panel itself if C++ can reach it, otherwise to a direct copy. */
-    private void decode(Matrix w, int from, int to, FloatBuffer panel) {
         if (from == to) {
             return;
         }
+        // to the panel itself if C++ can reach it, otherwise to a direct copy
         FloatBuffer target = panel.slice();
         boolean shared = shared(panel);
         if (!shared) {
@@ -191,22 +160,12 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             target =
                     ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
         }
-        long floats = address(target);
-        run(
-                w.owner(),
-                handle ->
-                        decodeRows(
-                                handle,
-                                w.code(),
-                                w.rows(),
-                                w.columns(),
-                                w.words(),
-                                w.betas(),
-                                w.scales(),
-                                w.tensorScale(),
-                                from,
-                                to,
-                                floats));
+        try {
+            NativeMatrix.of(w).decodeRows(context.address(), from, to, address(target));
+        } finally {
+            Reference.reachabilityFence(w);
+            Reference.reachabilityFence(this);
+        }
         if (!shared) {
             panel.slice().put(target);
         }
@@ -218,46 +177,6 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         return floats.isDirect() && floats.order() == ByteOrder.nativeOrder();
     }
 
-    /** A matrix as C++ sees it: addresses, which hold while the owner can be reached. */
-    private record Matrix(
-            Object owner,
-            int code,
-            int rows,
-            int columns,
-            long words,
-            long betas,
-            long scales,
-            float tensorScale) {
-
-        static Matrix of(PackedMatrix w) {
-            return new Matrix(
-                    w,
-                    w.code().ordinal(),
-                    w.rows(),
-                    w.columns(),
-                    address(w.words()),
-                    address(w.betas()),
-                    address(w.rowScales()),
-                    w.tensorScale());
-        }
-
-        static Matrix of(Int8Matrix w) {
-            long words = address(w.words());
-            long scales = address(w.rowScales());
-            return new Matrix(w, INT8, w.rows(), w.columns(), words, 0, scales, 1);
-        }
-    }
-
-    /** Calls C++ while neither these kernels nor the buffers' owner can be collected. */
-    private void run(Object owner, LongConsumer call) {
-        try {
-            call.accept(context.handle());
-        } finally {
-            Reference.reachabilityFence(owner);
-            Reference.reachabilityFence(this);
-        }
-    }
-
     @Override
     public float rotateRows(Rotation rotation, float[] x, int rows) {
         boolean sylvester = rotation.paddedLength() == 1 << rotation.exponent();
@@ -266,7 +185,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         }
         try {
             float[] signs = rotation.signs();
-            float largest = rotateRows(context.handle(), rotation.exponent(), signs, x, rows);
+            float largest = rotateRows(context.address(), rotation.exponent(), signs, x, rows);
             return (float) Math.sqrt(largest);
         } finally {
             Reference.reachabilityFence(this);
@@ -282,7 +201,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         try {
             bad =
                     encodeRows(
-                            context.handle(),
+                            context.address(),
                             w.code().ordinal(),
                             w.columns(),
                             address(w.words()),
@@ -306,6 +225,26 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int tiles = Checks.stored(codes, matrix, tile);
+        try {
+            readStored(
+                    context.address(),
+                    matrix.code().ordinal(),
+                    tiles * PackedMatrix.TILE_ROWS,
+                    matrix.columns(),
+                    address(codes.words()),
+                    address(codes.betas()),
+                    address(matrix.words()) + (long) tile * matrix.wordsPerTile() * Integer.BYTES,
+                    address(matrix.betas()) + matrix.indexAt(tile, 0));
+        } finally {
+            Reference.reachabilityFence(codes);
+            Reference.reachabilityFence(matrix);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    @Override
     public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows) {
         int columns = Checks.vectors(x, rows);
         byte[] integers = new byte[x.length];
@@ -314,7 +253,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
         try {
             bad =
                     encodeIntegers(
-                            context.handle(), code.ordinal(), rows, columns, x, integers, scales);
+                            context.address(), code.ordinal(), rows, columns, x, integers, scales);
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -334,7 +273,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     public long sumWords(ByteBuffer memory) {
         int words = Checks.words(memory);
         try {
-            return sumWords(context.handle(), address(memory), words);
+            return sumWords(context.address(), address(memory), words);
         } finally {
             Reference.reachabilityFence(memory);
             Reference.reachabilityFence(this);
@@ -342,10 +281,17 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+        takeLargePages(address(memory), memory.capacity());
+        Reference.reachabilityFence(memory);
+    }
+
+    @Override
     public void clear(ByteBuffer memory) {
         Checks.direct(memory);
         try {
-            clear(context.handle(), address(memory), memory.capacity());
+            clear(context.address(), address(memory), memory.capacity());
         } finally {
             Reference.reachabilityFence(memory);
             Reference.reachabilityFence(this);
@@ -355,7 +301,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     /** Returns 1 + 2 + … + parts, each added by whichever thread takes it: for tests. */
     long sumOfParts(int parts) {
         try {
-            return sumOfParts(context.handle(), parts);
+            return sumOfParts(context.address(), parts);
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -364,31 +310,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     /** Stops the threads; later calls throw {@link IllegalStateException}. */
     @Override
     public void close() {
-        cleanable.clean();
-    }
-
-    /** What C++ owns; apart from the kernels, so that it can be freed when they are garbage. */
-    private static final class Context implements Runnable {
-        private volatile long handle;
-
-        Context(long handle) {
-            this.handle = handle;
-        }
-
-        long handle() {
-            long open = handle;
-            if (open == 0) {
-                throw new IllegalStateException("these kernels are closed");
-            }
-            return open;
-        }
-
-        @Override
-        public void run() {
-            long open = handle;
-            handle = 0;
-            NativeKernels.close(open);
-        }
+        context.close();
     }
 
     private static native long open(String level);
@@ -425,6 +347,16 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             byte[] integers,
             float[] scales);
 
+    private static native void readStored(
+            long context,
+            int code,
+            int rows,
+            int columns,
+            long storedWords,
+            long storedBetas,
+            long words,
+            long betas);
+
     private static native float rotateRows(
             long context, int exponent, float[] signs, float[] x, int rows);
 
@@ -432,13 +364,15 @@ public final class NativeKernels implements Kernels, AutoCloseable {
 
     private static native long sumWords(long context, long memory, int words);
 
+    private static native void takeLargePages(long memory, int bytes);
+
     private static native void clear(long context, long memory, int bytes);
 
     private static native void setPowers(float[] powers);
 
-    private static native long address(Buffer buffer);
+    static native long address(Buffer buffer);
 
-    private static native void multiply(
+    static native void multiply(
             long context,
             int code,
             int rows,
@@ -454,7 +388,7 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             float[] y,
             long buffer);
 
-    private static native void decodeRows(
+    static native void decodeRows(
             long context,
             int code,
             int rows,

@@ -2,22 +2,18 @@ package ai.djl.nestquant.kernels;
 
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.rotation.Rotation;
-import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** A {@link LayerKernel} in C++; see layer.h. */
 final class NativeLayer implements LayerKernel {
-    private static final Cleaner CLEANER = Cleaner.create();
-
     private final NativeKernels kernels;
     private final LayerSpec spec;
-    private final Handle handle;
-    private final Cleaner.Cleanable cleanable;
+    private final NativeHandle handle;
 
     NativeLayer(NativeKernels kernels, LayerSpec spec) {
         this.kernels = kernels;
@@ -26,8 +22,7 @@ final class NativeLayer implements LayerKernel {
         if (made == 0) {
             throw new OutOfMemoryError("no native memory for a decoder layer's rotations");
         }
-        handle = new Handle(made);
-        cleanable = CLEANER.register(this, handle);
+        handle = new NativeHandle(this, made, NativeLayer::free, "this layer is closed");
     }
 
     private static int[] integers(LayerSpec spec) {
@@ -40,9 +35,19 @@ final class NativeLayer implements LayerKernel {
             all.addAll(List.of(w.code().ordinal(), w.rows(), w.columns()));
         }
         for (Rotation r : spec.rotations()) {
-            all.addAll(List.of(r.length(), r.paddedLength(), r.exponent(), r.order()));
+            Arrays.stream(plan(r)).forEach(all::add);
         }
         return all.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    /** A rotation's sizes as C++ takes them. */
+    static int[] plan(Rotation r) {
+        return new int[] {r.length(), r.paddedLength(), r.exponent(), r.order()};
+    }
+
+    /** A rotation's signs and dense factor, null for the identity. */
+    static float[][] arrays(Rotation r) {
+        return new float[][] {r.signs(), r.order() == 1 ? null : r.factor()};
     }
 
     private static float[] floats(LayerSpec spec) {
@@ -67,29 +72,31 @@ final class NativeLayer implements LayerKernel {
     }
 
     private static float[][] rotations(LayerSpec spec) {
-        List<float[]> all = new ArrayList<>();
-        for (Rotation r : spec.rotations()) {
-            all.add(r.signs());
-            all.add(r.order() == 1 ? null : r.factor());
-        }
-        return all.toArray(new float[0][]);
+        return spec.rotations().stream()
+                .flatMap(r -> Arrays.stream(arrays(r)))
+                .toArray(float[][]::new);
     }
 
     @Override
     public void run(Tokens pass, Cache cache) {
-        run(kernels, List.of(this), pass, List.of(cache));
+        run(kernels, List.of(this), pass, List.of(cache), null, null);
     }
 
-    /** Runs tokens through layers in turn, see {@link Kernels#run}. */
+    /** Runs tokens through layers in turn, and then a head if there is one, see {@link Kernels}. */
     static void run(
-            NativeKernels kernels, List<LayerKernel> layers, Tokens pass, List<Cache> caches) {
+            NativeKernels kernels,
+            List<LayerKernel> layers,
+            Tokens pass,
+            List<Cache> caches,
+            NativeHead head,
+            FloatBuffer logits) {
         long[] handles = new long[layers.size()];
         Buffer[][] slots = new Buffer[handles.length][];
         int[] capacities = new int[handles.length];
         for (int i = 0; i < handles.length; i++) {
             NativeLayer layer = (NativeLayer) layers.get(i);
             layer.check(pass, caches.get(i));
-            handles[i] = layer.handle.open();
+            handles[i] = layer.handle.address();
             slots[i] = caches.get(i).slots();
             capacities[i] = caches.get(i).capacity();
         }
@@ -104,8 +111,12 @@ final class NativeLayer implements LayerKernel {
                             pass.cos().slice(),
                             pass.sin().slice(),
                             slots,
-                            capacities);
-            if (failure == 2) {
+                            capacities,
+                            head == null ? 0 : head.open(pass.h(), pass.count(), logits),
+                            head == null ? null : logits.slice());
+            if (failure == 3) {
+                throw NativeHead.notNumbers();
+            } else if (failure == 2) {
                 throw new OutOfMemoryError("no native memory for a pass through a decoder layer");
             } else if (failure != 0) {
                 throw new IllegalArgumentException(
@@ -115,13 +126,14 @@ final class NativeLayer implements LayerKernel {
         } finally {
             Reference.reachabilityFence(kernels);
             Reference.reachabilityFence(layers);
+            Reference.reachabilityFence(head);
         }
     }
 
     private void check(Tokens pass, Cache cache) {
-        check("h", pass.h(), (long) pass.count() * spec.sizes().hidden());
-        check("cos", pass.cos(), (long) pass.count() * spec.sizes().headSize());
-        check("sin", pass.sin(), (long) pass.count() * spec.sizes().headSize());
+        Checks.buffer("h", pass.h(), (long) pass.count() * spec.sizes().hidden());
+        Checks.buffer("cos", pass.cos(), (long) pass.count() * spec.sizes().headSize());
+        Checks.buffer("sin", pass.sin(), (long) pass.count() * spec.sizes().headSize());
         checkCache(cache, (long) pass.past() + pass.count());
     }
 
@@ -150,42 +162,9 @@ final class NativeLayer implements LayerKernel {
         }
     }
 
-    private static void check(String name, FloatBuffer buffer, long needed) {
-        if (!buffer.isDirect()
-                || buffer.order() != ByteOrder.nativeOrder()
-                || buffer.remaining() < needed) {
-            throw new IllegalArgumentException(
-                    name + ": need a direct buffer of " + needed + " floats, got " + buffer);
-        }
-    }
-
     @Override
     public void close() {
-        cleanable.clean();
-    }
-
-    /** What C++ owns; apart from the layer, so that it can be freed when that is garbage. */
-    private static final class Handle implements Runnable {
-        private volatile long layer;
-
-        Handle(long layer) {
-            this.layer = layer;
-        }
-
-        long open() {
-            long open = layer;
-            if (open == 0) {
-                throw new IllegalStateException("this layer is closed");
-            }
-            return open;
-        }
-
-        @Override
-        public void run() {
-            long open = layer;
-            layer = 0;
-            free(open);
-        }
+        handle.close();
     }
 
     private static native long make(
@@ -202,5 +181,7 @@ final class NativeLayer implements LayerKernel {
             FloatBuffer cos,
             FloatBuffer sin,
             Buffer[][] slots,
-            int[] capacities);
+            int[] capacities,
+            long head,
+            FloatBuffer logits);
 }

@@ -1,5 +1,6 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
@@ -7,6 +8,7 @@ import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.codec.RowEncoder;
+import ai.djl.nestquant.codec.StoredCodes;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -65,8 +67,17 @@ public final class PortableKernels implements Kernels {
     }
 
     @Override
-    public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
+    public void multiply(CodedMatrix w, Int8Rows x, float[] y) {
         Checks.multiply(w.rows(), w.columns(), x, y.length);
+        if (w instanceof PackedMatrix packed) {
+            multiply(packed, x, y);
+        } else {
+            Int8Matrix int8 = (Int8Matrix) w;
+            int8MultiplyJobs.get().multiply(int8, x, y, pool, parts(int8.tiles()));
+        }
+    }
+
+    private void multiply(PackedMatrix w, Int8Rows x, float[] y) {
         MultiplyJob job = multiplyJobs.get();
         int parts = parts(w.tiles());
         job.begin(w, x, y, parts);
@@ -78,11 +89,19 @@ public final class PortableKernels implements Kernels {
     }
 
     @Override
-    public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
+    public void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel) {
         Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
         if (from == to) {
             return;
         }
+        if (w instanceof PackedMatrix packed) {
+            decodeRows(packed, from, to, panel);
+        } else {
+            decodeRows((Int8Matrix) w, from, to, panel);
+        }
+    }
+
+    private void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
         int firstTile = from / PackedMatrix.TILE_ROWS;
         int tiles = (to - 1) / PackedMatrix.TILE_ROWS + 1 - firstTile;
         DecodeJob job = decodeJobs.get();
@@ -95,18 +114,7 @@ public final class PortableKernels implements Kernels {
         }
     }
 
-    @Override
-    public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-        Checks.multiply(w.rows(), w.columns(), x, y.length);
-        int8MultiplyJobs.get().multiply(w, x, y, pool, parts(w.tiles()));
-    }
-
-    @Override
-    public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
-        Checks.rows(w.rows(), w.columns(), from, to, panel.remaining());
-        if (from == to) {
-            return;
-        }
+    private void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
         int parts = parts((to - 1) / Int8Matrix.TILE_ROWS + 1 - from / Int8Matrix.TILE_ROWS);
         Int8DecodeJob job = int8DecodeJobs.get();
         job.begin(w, from, to, panel, parts);
@@ -125,6 +133,12 @@ public final class PortableKernels implements Kernels {
         for (int row = from; row < to; row++) {
             encoder.encodeRow(row, x, offset + (row - from) * w.columns(), stats);
         }
+    }
+
+    @Override
+    public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+        int tiles = Checks.stored(codes, matrix, tile);
+        pool.run(tiles, part -> codes.read(part, matrix, tile + part));
     }
 
     @Override

@@ -1,10 +1,11 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -182,37 +183,42 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public HeadKernel head(HeadSpec spec) {
+            return plain.head(spec);
+        }
+
+        @Override
+        public EmbeddingKernel embedding(CodedMatrix w, Rotation rotation) {
+            return plain.embedding(w, rotation);
+        }
+
+        @Override
+        public void run(
+                List<LayerKernel> layers,
+                LayerKernel.Tokens pass,
+                List<LayerKernel.Cache> caches,
+                HeadKernel head,
+                FloatBuffer logits) {
+            plain.run(layers, pass, caches, head, logits);
+        }
+
+        @Override
         public void setThreads(int threads) {
             plain.setThreads(threads);
         }
 
         @Override
-        public void multiply(PackedMatrix w, Int8Rows x, float[] y) {
+        public void multiply(CodedMatrix w, Int8Rows x, float[] y) {
             timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
         }
 
         @Override
-        public void multiply(PackedMatrix w, Int8Rows x, FloatBuffer y) {
+        public void multiply(CodedMatrix w, Int8Rows x, FloatBuffer y) {
             timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
         }
 
         @Override
-        public void decodeRows(PackedMatrix w, int from, int to, FloatBuffer panel) {
-            timed(Stage.DECODING, () -> plain.decodeRows(w, from, to, panel));
-        }
-
-        @Override
-        public void multiply(Int8Matrix w, Int8Rows x, float[] y) {
-            timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
-        }
-
-        @Override
-        public void multiply(Int8Matrix w, Int8Rows x, FloatBuffer y) {
-            timed(Stage.PRODUCTS, () -> plain.multiply(w, x, y));
-        }
-
-        @Override
-        public void decodeRows(Int8Matrix w, int from, int to, FloatBuffer panel) {
+        public void decodeRows(CodedMatrix w, int from, int to, FloatBuffer panel) {
             timed(Stage.DECODING, () -> plain.decodeRows(w, from, to, panel));
         }
 
@@ -233,8 +239,18 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void readStored(StoredCodes codes, PackedMatrix matrix, int tile) {
+            plain.readStored(codes, matrix, tile);
+        }
+
+        @Override
         public long sumWords(ByteBuffer memory) {
             return plain.sumWords(memory);
+        }
+
+        @Override
+        public void takeLargePages(ByteBuffer memory) {
+            plain.takeLargePages(memory);
         }
 
         @Override

@@ -7,7 +7,6 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.util.Pair;
-import java.nio.FloatBuffer;
 
 /**
  * Balances the channels of the inputs of float {@link ai.djl.nn.core.Linear} blocks in place, so
@@ -129,7 +128,7 @@ final class Balancer {
     private static float[] columnNorms(NDArray weight) {
         int rows = Math.toIntExact(weight.getShape().get(0));
         int columns = Math.toIntExact(weight.getShape().get(1));
-        FloatBuffer entries = weight.toByteBuffer(true).asFloatBuffer();
+        FloatRows entries = new FloatRows(weight);
         float[] norms = new float[columns];
         Parallel.forEach(
                 (columns + COLUMNS - 1) / COLUMNS,
@@ -138,7 +137,7 @@ final class Balancer {
                     float[] row = new float[Math.min(COLUMNS, columns - first)];
                     float[] sums = new float[row.length];
                     for (int i = 0; i < rows; i++) {
-                        entries.get(i * columns + first, row);
+                        entries.get(i, first, row);
                         addSquares(row, sums);
                     }
                     for (int j = 0; j < row.length; j++) {

@@ -45,6 +45,9 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
     private final Block norm;
     private final Block head;
 
+    /** Norm and head for the last token of a pass, in the same call; or null. */
+    private final FusedHead fusedHead;
+
     /**
      * Constructs the model from its parts.
      *
@@ -96,6 +99,7 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
         if (head != null) {
             addChildBlock("lm_head", head);
         }
+        fusedHead = FusedHead.of(norm, this.head);
         inputShapes = new Shape[] {new Shape(-1, -1)};
         inputNames = List.of("input_ids");
     }
@@ -276,8 +280,11 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             PairList<String, Object> params = pass.asParams();
             NDArray x = embedding.embed(store, ids);
             NDArray h = x;
-            if (fused.size() == layers.size() && fused.stream().allMatch(l -> l.takes(pass, x))) {
-                h = FusedLayer.run(fused, pass, x);
+            boolean fuses =
+                    fused.size() == layers.size() && fused.stream().allMatch(l -> l.takes(pass, x));
+            FusedHead last = fuses && (lastOnly || tokens == 1) ? fusedHead : null;
+            if (fuses) {
+                h = FusedLayer.run(fused, last, pass, x);
             } else {
                 for (Block layer : layers) {
                     NDArray next = Blocks.apply(layer, store, h, params);
@@ -287,6 +294,9 @@ public final class CausalLm extends AbstractBlock implements StreamingBlock {
             }
             if (cache != null) {
                 cache.advance(tokens);
+            }
+            if (last != null) {
+                return scope.ret(h);
             }
             if (lastOnly && tokens > 1) {
                 h = h.get(tokens(tokens - 1, tokens).addAllDim());

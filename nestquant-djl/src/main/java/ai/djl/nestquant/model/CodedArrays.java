@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.DistortionStats;
 import ai.djl.nestquant.kernels.Kernels;
 import java.util.Map;
@@ -18,18 +19,35 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
         return array;
     }
 
+    /** Allocates room for codes, see {@link Kernels#takeLargePages}; what is in it is anything. */
+    static NDArray room(NDManager manager, Shape shape, DataType type) {
+        NDArray array = manager.create(shape, type);
+        Kernels.best().takeLargePages(array.toByteBuffer(true));
+        return array;
+    }
+
     /** Returns the codes, whose manager owns the memory. */
     NDArray words();
 
     /** Returns all arrays by the names of a block's parameters, the codes first. */
     Map<String, NDArray> named();
 
+    /** Returns the view of the arrays that kernels take. */
+    CodedMatrix matrix();
+
     /** Returns the number of rows. */
-    int rows();
+    default int rows() {
+        return matrix().rows();
+    }
 
     /** Returns the bytes that are really allocated. */
     default long bytes() {
         return named().values().stream().mapToLong(WeightSummary::bytes).sum();
+    }
+
+    /** Returns the bytes that a container takes for them. */
+    default long storedBytes() {
+        return bytes();
     }
 
     /**
@@ -38,17 +56,19 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
      * @param row its number
      * @param out receives {@code [columns]}
      */
-    void decodeRow(int row, float[] out);
-
-    /** Decodes a row's integers to what they stand for. */
-    static void scale(byte[] integers, float scale, float[] out) {
+    default void decodeRow(int row, float[] out) {
+        byte[] integers = new byte[matrix().columns()];
+        matrix().decodeRow(row, integers);
+        float scale = matrix().rowScale(row);
         for (int c = 0; c < integers.length; c++) {
             out[c] = scale * integers[c];
         }
     }
 
     /** Returns the product with the weight. */
-    CodedProduct product();
+    default CodedProduct product() {
+        return new CodedProduct(matrix());
+    }
 
     /**
      * Encodes rows; several threads may encode different ones.

@@ -5,9 +5,8 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.codec.Int8Matrix;
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Rows;
-import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
@@ -20,7 +19,7 @@ import java.nio.FloatBuffer;
  *
  * <p>Stateless and safe for concurrent use.
  */
-abstract class CodedProduct {
+final class CodedProduct {
 
     /** Up to this many tokens the packed product is faster than decoding the whole weight. */
     private static final int STEP_TOKENS = 4;
@@ -28,47 +27,15 @@ abstract class CodedProduct {
     /** Floats of a decoded panel, 16 MB: bounds what prefill needs beside the codes. */
     private static final int PANEL_FLOATS = 4 << 20;
 
+    private final CodedMatrix w;
     private final int rows;
     private final int columns;
 
-    private CodedProduct(int rows, int columns) {
-        this.rows = rows;
-        this.columns = columns;
+    CodedProduct(CodedMatrix w) {
+        this.w = w;
+        rows = w.rows();
+        columns = w.columns();
     }
-
-    /** Returns the product with a matrix of lattice codes. */
-    static CodedProduct of(PackedMatrix w) {
-        return new CodedProduct(w.rows(), w.columns()) {
-            @Override
-            void multiply(Int8Rows x, FloatBuffer y) {
-                Kernels.best().multiply(w, x, y);
-            }
-
-            @Override
-            void decodeRows(int from, int to, FloatBuffer panel) {
-                Kernels.best().decodeRows(w, from, to, panel);
-            }
-        };
-    }
-
-    /** Returns the product with a matrix of int8 rows. */
-    static CodedProduct of(Int8Matrix w) {
-        return new CodedProduct(w.rows(), w.columns()) {
-            @Override
-            void multiply(Int8Rows x, FloatBuffer y) {
-                Kernels.best().multiply(w, x, y);
-            }
-
-            @Override
-            void decodeRows(int from, int to, FloatBuffer panel) {
-                Kernels.best().decodeRows(w, from, to, panel);
-            }
-        };
-    }
-
-    abstract void multiply(Int8Rows x, FloatBuffer y);
-
-    abstract void decodeRows(int from, int to, FloatBuffer panel);
 
     /**
      * Multiplies.
@@ -84,7 +51,7 @@ abstract class CodedProduct {
     /** Multiplies straight from the codes. */
     private NDArray step(NDManager manager, Int8Rows x) {
         NDArray y = manager.create(new Shape(x.rows(), rows), DataType.FLOAT32);
-        multiply(x, y.toByteBuffer(true).asFloatBuffer());
+        Kernels.best().multiply(w, x, y.toByteBuffer(true).asFloatBuffer());
         return y;
     }
 
@@ -97,14 +64,14 @@ abstract class CodedProduct {
             NDArray panel = scope.create(new Shape(panelRows, columns), DataType.FLOAT32);
             FloatBuffer decoded = panel.toByteBuffer(true).asFloatBuffer();
             if (panelRows == rows) {
-                decodeRows(0, rows, decoded);
+                Kernels.best().decodeRows(w, 0, rows, decoded);
                 return scope.ret(hostProduct(x, panel));
             }
             // filled in place: logits of a long prompt are too large to be held twice
             NDArray y = scope.create(new Shape(tokens, rows), DataType.FLOAT32);
             for (int from = 0; from < rows; from += panelRows) {
                 int to = Math.min(rows, from + panelRows);
-                decodeRows(from, to, decoded);
+                Kernels.best().decodeRows(w, from, to, decoded);
                 try (NDArray weight = panel.get(new NDIndex().addSliceDim(0, to - from));
                         NDArray part = hostProduct(x, weight)) {
                     y.set(new NDIndex().addAllDim().addSliceDim(from, to), part);

@@ -3,11 +3,14 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
+import ai.djl.nestquant.kernels.EmbeddingKernel;
+import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.StageClock;
 import ai.djl.nestquant.kernels.StageClock.Stage;
 import ai.djl.nestquant.rotation.Rotation;
@@ -16,6 +19,7 @@ import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.UUID;
 import java.util.function.Supplier;
 
 /**
@@ -35,6 +39,9 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     private final CodedArrays codes;
     private final CodedProduct product;
 
+    /** Looks up embeddings in one call; null where this machine's kernels have none. */
+    private final EmbeddingKernel kernel;
+
     @SuppressWarnings("this-escape")
     private CodedVocabulary(Rotation rotation, int activationBits, CodedArrays codes) {
         this.rotation = rotation;
@@ -42,6 +49,11 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
         this.activationBits = activationBits;
         this.codes = codes;
         product = codes.product();
+        kernel = Kernels.best().embedding(codes.matrix(), rotation);
+        if (kernel != null) {
+            NDManager owner = codes.words().getManager();
+            owner.attachInternal("embedding " + UUID.randomUUID(), kernel);
+        }
         codes.named()
                 .forEach(
                         (name, array) ->
@@ -121,6 +133,12 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     public NDArray embed(ParameterStore store, NDArray ids) {
         checkOpen();
         long[] tokens = ids.toLongArray();
+        Shape shape = ids.getShape().add(hidden);
+        if (kernel != null) {
+            NDArray rows = ids.getManager().create(shape, DataType.FLOAT32);
+            kernel.embed(tokens, rows.toByteBuffer(true).asFloatBuffer());
+            return rows;
+        }
         float[] rows = new float[tokens.length * hidden];
         float[] row = new float[rotation.paddedLength()];
         Workspace work = rotation.newWorkspace();
@@ -129,7 +147,7 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
             rotation.applyInverse(row, 0, work);
             System.arraycopy(row, 0, rows, t * hidden, hidden);
         }
-        return ids.getManager().create(rows, ids.getShape().add(hidden));
+        return ids.getManager().create(rows, shape);
     }
 
     /** {@inheritDoc} */
@@ -162,8 +180,18 @@ final class CodedVocabulary extends AbstractBlock implements Vocabulary {
     WeightSummary weights() {
         long weights = (long) codes.rows() * hidden;
         return codes instanceof PackedArrays
-                ? new WeightSummary(weights, weights, codes.bytes(), codes.bytes())
+                ? new WeightSummary(weights, weights, codes.storedBytes(), codes.bytes())
                 : new WeightSummary(weights, 0, 0, codes.bytes());
+    }
+
+    /** Returns what hidden states go through before they are coded. */
+    Rotation rotation() {
+        return rotation;
+    }
+
+    /** Returns bits of hidden states as they are multiplied: 4, 8 or 16. */
+    int activationBits() {
+        return activationBits;
     }
 
     /** Returns the codes. */

@@ -12,6 +12,8 @@ import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.checkpoint.TensorFileWriter;
 import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Ladder;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import java.io.IOException;
@@ -20,8 +22,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -332,8 +336,9 @@ public final class ContainerWriter {
         }
 
         void add(String name, Block block) {
+            CodedArrays codes = null;
             if (block instanceof NestQuantLinear linear) {
-                addTensorScale(name, linear.codes());
+                codes = linear.codes();
                 CodedLayer coded = linear.describe(name);
                 layers.add(
                         new ContainerManifest.Layer(
@@ -344,13 +349,18 @@ public final class ContainerWriter {
                                 linear.distortion().overloadedBlocks()));
                 weights += coded.weights();
             } else if (block instanceof CodedVocabulary vocabulary) {
-                addTensorScale(name, vocabulary.codes());
+                codes = vocabulary.codes();
                 weights += vocabulary.weights().parameters();
+            }
+            Set<String> done = new HashSet<>(Set.of(NestQuantAttention.ROTATION)); // by its seed
+            if (codes instanceof PackedArrays packed) { // int8 rows stay as they are
+                addCodes(name, packed.matrix());
+                done.addAll(Set.of("words", "betas"));
             }
             for (Map.Entry<String, Parameter> entry :
                     block.getDirectParameters().toMap().entrySet()) {
                 String own = entry.getKey();
-                if (!own.equals(NestQuantAttention.ROTATION)) { // follows from its seed
+                if (!done.contains(own)) {
                     add(name + '.' + own, entry.getValue().getArray());
                 }
             }
@@ -358,21 +368,37 @@ public final class ContainerWriter {
                     .forEach(child -> add(name + '.' + Blocks.ownName(child), child.getValue()));
         }
 
-        private void addTensorScale(String name, CodedArrays codes) {
-            if (codes instanceof PackedArrays packed) { // int8 rows have none
-                ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-                scale.putFloat(packed.matrix().tensorScale()).flip();
-                writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
-            }
+        private void addCodes(String name, PackedMatrix matrix) {
+            ByteBuffer scale = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            scale.putFloat(matrix.tensorScale()).flip();
+            writer.add(name + ".tensor_scale", TensorType.F32, new long[] {1}, scale);
+            int tiles = matrix.tiles();
+            StoredCodes stored = StoredCodes.allocate(matrix, tiles);
+            Parallel.forEach(
+                    tiles,
+                    tile -> {
+                        int first = tile * PackedMatrix.TILE_ROWS;
+                        int end = Math.min(first + PackedMatrix.TILE_ROWS, matrix.rows());
+                        for (int row = first; row < end; row++) {
+                            stored.writeRow(row, matrix, row);
+                        }
+                    });
+            int ints = matrix.wordsPerTile() / PackedMatrix.TILE_ROWS;
+            long[] words = {tiles, ints, PackedMatrix.TILE_ROWS};
+            writer.add(name + ".words", TensorType.I32, words, stored.words());
+            long[] betas = {tiles, matrix.blocks()};
+            writer.add(name + ".betas", TensorType.I32, betas, stored.betas());
         }
 
         private void add(String name, NDArray array) {
+            long[] shape = array.getShape().getShape();
             DataType type = array.getDataType();
-            TensorType stored =
-                    type == DataType.INT32
-                            ? TensorType.I32
-                            : type == DataType.UINT8 ? TensorType.U8 : TensorType.F32;
-            writer.add(name, stored, array.getShape().getShape(), array.toByteBuffer(true));
+            if (type == DataType.FLOAT32) {
+                writer.add(name, TensorType.F32, shape, new FloatRows(array).bytes());
+                return;
+            }
+            TensorType stored = type == DataType.INT32 ? TensorType.I32 : TensorType.U8;
+            writer.add(name, stored, shape, array.toByteBuffer(true));
         }
     }
 }

@@ -55,7 +55,7 @@ public final class DecoderLayer extends AbstractBlock implements TransformableBl
             PairList<String, Object> params) {
         NDArray x = inputs.singletonOrThrow();
         if (fused != null && fused.takes(Pass.of(params), x)) {
-            return new NDList(FusedLayer.run(List.of(fused), Pass.of(params), x));
+            return new NDList(FusedLayer.run(List.of(fused), null, Pass.of(params), x.duplicate()));
         }
         try (NDManager scope = NDManager.subManagerOf(x)) {
             scope.tempAttachAll(x);

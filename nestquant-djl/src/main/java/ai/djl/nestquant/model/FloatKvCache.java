@@ -25,7 +25,7 @@ final class FloatKvCache extends KvCache {
     /**
      * Keys and values of each layer as kernels take them, or null since the arrays have changed.
      */
-    private final Buffer[][] slots;
+    private final LayerKernel.Cache[] rooms;
 
     FloatKvCache(NDManager parent, int layers, int maxTokens) {
         super(maxTokens);
@@ -33,7 +33,7 @@ final class FloatKvCache extends KvCache {
         manager.setName("kv-cache");
         keys = new NDArray[layers];
         values = new NDArray[layers];
-        slots = new Buffer[layers][];
+        rooms = new LayerKernel.Cache[layers];
     }
 
     /** Returns the bytes of a key or value of one head and token. */
@@ -90,13 +90,14 @@ final class FloatKvCache extends KvCache {
     @Override
     LayerKernel.Cache room(int layer, int tokens, int kvHeads, int size) {
         int end = length() + tokens;
-        Shape added = new Shape(1, kvHeads, tokens, size);
-        grow(layer, added, added, end);
-        if (slots[layer] == null) {
-            slots[layer] = new Buffer[] {floats(keys[layer]), floats(values[layer])};
+        if (rooms[layer] == null || rooms[layer].capacity() < end) {
+            Shape added = new Shape(1, kvHeads, tokens, size);
+            grow(layer, added, added, end);
+            int capacity = Math.toIntExact(keys[layer].getShape().get(2));
+            Buffer[] slots = {floats(keys[layer]), floats(values[layer])};
+            rooms[layer] = new LayerKernel.Cache(slots, capacity);
         }
-        int capacity = Math.toIntExact(keys[layer].getShape().get(2));
-        return new LayerKernel.Cache(slots[layer], capacity);
+        return rooms[layer];
     }
 
     private static FloatBuffer floats(NDArray array) {
@@ -112,7 +113,7 @@ final class FloatKvCache extends KvCache {
         keys[layer] = withCapacity(old, addedKeys, tokens);
         values[layer] = withCapacity(values[layer], addedValues, tokens);
         if (keys[layer] != old) {
-            slots[layer] = null;
+            rooms[layer] = null;
         }
     }
 

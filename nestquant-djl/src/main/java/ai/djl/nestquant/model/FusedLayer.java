@@ -124,15 +124,16 @@ final class FusedLayer {
     }
 
     /**
-     * Runs layers in turn, in one call.
+     * Runs layers in turn, and the last token through the head if there is one, in one call.
      *
      * @param layers the layers
+     * @param head makes logits of the last token; null for none
      * @param pass the pass, which each of them {@link #takes}
-     * @param x hidden states {@code [1][tokens][hidden]}
-     * @return the last layer's output, same shape
+     * @param h hidden states {@code [1][tokens][hidden]}, replaced by the last layer's output
+     * @return h, or with a head the logits {@code [1][1][vocabulary]}
      */
-    static NDArray run(List<FusedLayer> layers, Pass pass, NDArray x) {
-        int tokens = Math.toIntExact(x.getShape().get(1));
+    static NDArray run(List<FusedLayer> layers, FusedHead head, Pass pass, NDArray h) {
+        int tokens = Math.toIntExact(h.getShape().get(1));
         List<LayerKernel> kernels = new ArrayList<>(layers.size());
         List<LayerKernel.Cache> caches = new ArrayList<>(layers.size());
         for (FusedLayer layer : layers) {
@@ -141,17 +142,20 @@ final class FusedLayer {
             int kvHeads = layer.sizes.kvHeads();
             caches.add(pass.cache.room(layer.layer, tokens, kvHeads, layer.vectorSize));
         }
-        NDArray h = x.duplicate();
-        Kernels.best()
-                .run(
-                        kernels,
-                        new LayerKernel.Tokens(
-                                h.toByteBuffer(true).asFloatBuffer(),
-                                tokens,
-                                pass.cache.length(),
-                                pass.cosines(),
-                                pass.sines()),
-                        caches);
-        return h;
+        LayerKernel.Tokens states =
+                new LayerKernel.Tokens(
+                        h.toByteBuffer(true).asFloatBuffer(),
+                        tokens,
+                        pass.cache.length(),
+                        pass.cosines(),
+                        pass.sines());
+        if (head == null) {
+            Kernels.best().run(kernels, states, caches);
+            return h;
+        }
+        NDArray logits = head.newLogits(h.getManager());
+        FloatBuffer to = logits.toByteBuffer(true).asFloatBuffer();
+        Kernels.best().run(kernels, states, caches, head.kernel(), to);
+        return logits;
     }
 }

@@ -45,23 +45,6 @@ record Int8Arrays(NDArray words, NDArray rowScales, Int8Matrix matrix) implement
     }
 
     @Override
-    public int rows() {
-        return matrix.rows();
-    }
-
-    @Override
-    public void decodeRow(int row, float[] out) {
-        byte[] integers = new byte[matrix.columns()];
-        matrix.decodeRow(row, integers);
-        CodedArrays.scale(integers, matrix.rowScale(row), out);
-    }
-
-    @Override
-    public CodedProduct product() {
-        return CodedProduct.of(matrix);
-    }
-
-    @Override
     public void encode(int first, float[] rotated, DistortionStats stats) {
         int columns = matrix.columns();
         byte[] decoded = new byte[columns];

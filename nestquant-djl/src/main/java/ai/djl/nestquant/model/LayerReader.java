@@ -164,15 +164,19 @@ class LayerReader {
     NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
         checkpoint.require(name, shape);
         NDArray array = manager.create(new Shape(shape), DataType.FLOAT32);
-        FloatBuffer out = array.toByteBuffer(true).asFloatBuffer();
-        int floats = out.remaining();
-        Parallel.forEach(
-                (floats + READ_FLOATS - 1) / READ_FLOATS,
-                part -> {
-                    int from = part * READ_FLOATS;
-                    int length = Math.min(READ_FLOATS, floats - from);
-                    read(name, from, out.slice(from, length));
-                });
+        long start = 0;
+        for (FloatBuffer out : new FloatRows(array).pieces()) {
+            long before = start;
+            int floats = out.remaining();
+            Parallel.forEach(
+                    (floats + READ_FLOATS - 1) / READ_FLOATS,
+                    part -> {
+                        int from = part * READ_FLOATS;
+                        int length = Math.min(READ_FLOATS, floats - from);
+                        read(name, before + from, out.slice(from, length));
+                    });
+            start += floats;
+        }
         return array;
     }
 }

@@ -5,10 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nestquant.codec.DistortionStats;
-import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
-import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.kernels.LayerKernel;
 import ai.djl.nestquant.rotation.Rotation;
 import java.nio.Buffer;
@@ -28,18 +25,9 @@ final class NestQuantKvCache extends KvCache {
     /** Tokens of a segment; a multiple of the rows of a tile, so heads never share one. */
     static final int SEGMENT = 256;
 
-    /**
-     * Scale exponents reach down 21 octaves from here: any block of 8 entries up to norm 1792 is
-     * covered, and Gaussian vectors down to a standard deviation of 2e-4 keep their relative error.
-     */
-    private static final float TENSOR_SCALE = 16f;
-
-    /** The better of the 4-bit codes: keys make the cache's error, and no weights are read here. */
-    private static final PackedCode CODE = PackedCode.E8_16;
-
     private final NDManager manager;
-    private final List<List<PackedArrays>> keys = new ArrayList<>();
-    private final List<List<PackedArrays>> values = new ArrayList<>();
+    private final List<List<CacheSegment>> keys = new ArrayList<>();
+    private final List<List<CacheSegment>> values = new ArrayList<>();
 
     /** Buffers of all segments, for each layer; see {@link LayerKernel.Cache}. */
     private final List<Buffer[]> slots = new ArrayList<>();
@@ -71,9 +59,9 @@ final class NestQuantKvCache extends KvCache {
     @Override
     public long bytes() {
         long bytes = 0;
-        for (List<List<PackedArrays>> side : List.of(keys, values)) {
-            for (List<PackedArrays> segments : side) {
-                bytes += segments.stream().mapToLong(PackedArrays::bytes).sum();
+        for (List<List<CacheSegment>> side : List.of(keys, values)) {
+            for (List<CacheSegment> segments : side) {
+                bytes += segments.stream().mapToLong(CacheSegment::bytes).sum();
             }
         }
         return bytes;
@@ -111,28 +99,21 @@ final class NestQuantKvCache extends KvCache {
         if (all.length != 6 * segments) {
             all = new Buffer[6 * segments];
             for (int i = 0; i < segments; i++) {
-                fill(all, 6 * i, keys.get(layer).get(i).matrix());
-                fill(all, 6 * i + 3, values.get(layer).get(i).matrix());
+                keys.get(layer).get(i).fill(all, 6 * i);
+                values.get(layer).get(i).fill(all, 6 * i + 3);
             }
             slots.set(layer, all);
         }
         return new LayerKernel.Cache(all, SEGMENT);
     }
 
-    private static void fill(Buffer[] slots, int at, PackedMatrix matrix) {
-        slots[at] = matrix.words();
-        slots[at + 1] = matrix.betas();
-        slots[at + 2] = matrix.rowScales();
-    }
-
-    private void grow(List<PackedArrays> segments, int end, int size) {
+    private void grow(List<CacheSegment> segments, int end, int size) {
         while (segments.size() * SEGMENT < end) {
-            segments.add(
-                    PackedArrays.allocate(manager, CODE, vectors * SEGMENT, size, TENSOR_SCALE));
+            segments.add(CacheSegment.allocate(manager, vectors * SEGMENT, size));
         }
     }
 
-    private NDArray append(List<PackedArrays> segments, NDArray x) {
+    private NDArray append(List<CacheSegment> segments, NDArray x) {
         Shape shape = x.getShape();
         int tokens = Math.toIntExact(shape.get(2));
         int size = Math.toIntExact(shape.get(3));
@@ -148,35 +129,28 @@ final class NestQuantKvCache extends KvCache {
         return panel;
     }
 
-    private void encode(List<PackedArrays> segments, float[] x, int tokens, int size) {
+    private void encode(List<CacheSegment> segments, float[] x, int tokens, int size) {
         Parallel.forEach(
                 vectors,
                 head -> {
-                    for (int t = 0; t < tokens; t++) {
-                        int position = length() + t;
-                        PackedArrays segment = segments.get(position / SEGMENT);
+                    int done = 0;
+                    while (done < tokens) {
+                        int position = length() + done;
+                        int count = Math.min(tokens - done, SEGMENT - position % SEGMENT);
                         int row = head * SEGMENT + position % SEGMENT;
-                        int start = (head * tokens + t) * size;
-                        Kernels.best()
-                                .encodeRows(
-                                        segment.matrix(),
-                                        row,
-                                        row + 1,
-                                        x,
-                                        start,
-                                        new DistortionStats());
+                        int start = (head * tokens + done) * size;
+                        segments.get(position / SEGMENT).encode(row, count, x, start);
+                        done += count;
                     }
                 });
     }
 
-    private void decode(List<PackedArrays> segments, FloatBuffer panel, int length, int size) {
+    private void decode(List<CacheSegment> segments, FloatBuffer panel, int length, int size) {
         for (int head = 0; head < vectors; head++) {
             for (int from = 0; from < length; from += SEGMENT) {
                 int count = Math.min(SEGMENT, length - from);
                 FloatBuffer part = panel.slice((head * length + from) * size, count * size);
-                int row = head * SEGMENT;
-                Kernels.best()
-                        .decodeRows(segments.get(from / SEGMENT).matrix(), row, row + count, part);
+                segments.get(from / SEGMENT).decode(head * SEGMENT, count, part);
             }
         }
     }

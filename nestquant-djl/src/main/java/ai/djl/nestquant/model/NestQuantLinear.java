@@ -250,15 +250,15 @@ public final class NestQuantLinear extends AbstractBlock {
         return new CodedLayer(
                 name,
                 weights,
-                (double) codes.bytes() * Byte.SIZE / weights,
+                (double) codes.storedBytes() * Byte.SIZE / weights,
                 distortion.relativeError(),
                 false);
     }
 
-    /** Counts the coded weights and the bytes that are really allocated for them. */
+    /** Counts the coded weights, the bytes they are stored in and those really allocated. */
     WeightSummary codedWeights() {
         long weights = (long) outFeatures * inFeatures;
-        return new WeightSummary(weights, weights, codes.bytes(), codes.bytes());
+        return new WeightSummary(weights, weights, codes.storedBytes(), codes.bytes());
     }
 
     /** {@inheritDoc} */

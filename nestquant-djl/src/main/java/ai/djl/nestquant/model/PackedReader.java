@@ -13,6 +13,8 @@ import ai.djl.nestquant.checkpoint.TensorType;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.PackedCode;
 import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
+import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nn.Block;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,16 +26,24 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * Reads the blocks of a quantised model folder. Codes, and floats of matrices, stay where the file
- * is mapped, so the checkpoint must stay open as long as the blocks are used; the small rest is
- * copied. Not safe for concurrent use.
+ * Reads the blocks of a quantised model folder. Lattice codes are converted; int8 rows, and floats
+ * of matrices, stay where the file is mapped, so the checkpoint must stay open as long as the
+ * blocks are used; the small rest is copied. Not safe for concurrent use.
  */
 final class PackedReader extends LayerReader {
 
     /** Floats from this many on are used where they are mapped. */
     private static final long MAPPED_FLOATS = 1 << 16;
 
+    /** Bytes of words that are converted at once. */
+    private static final int PIECE_BYTES = 4 << 20;
+
     private final QuantizationConfig quantization;
+
+    /** What is read at once: of all matrices, since direct buffers are freed late. */
+    private ByteBuffer words = ByteBuffer.allocateDirect(0);
+
+    private ByteBuffer betas = words;
     private final Set<String> seen = new HashSet<>();
 
     PackedReader(ModelConfig config, Checkpoint checkpoint, QuantizationConfig quantization) {
@@ -43,6 +53,9 @@ final class PackedReader extends LayerReader {
 
     /** Reads the whole model. */
     CausalLm read(NDManager manager) throws MalformedModelException {
+        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
+            throw new CheckpointException("quantised folders need a little-endian processor");
+        }
         Vocabulary embedding = embedding(manager);
         List<Block> layers = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
@@ -123,37 +136,51 @@ final class PackedReader extends LayerReader {
                 quantization.activationBits());
     }
 
-    /** A matrix of lattice codes. */
+    /** A matrix of lattice codes, converted from what is stored to what kernels decode faster. */
     private PackedArrays packed(String name, PackedCode code, int out, int in, NDManager manager)
             throws MalformedModelException {
         int columns = quantization.rotation(in).paddedLength();
         int blocks = columns / PackedMatrix.BLOCK;
         long tiles = tiles(out);
-        NDArray words =
-                ints(
-                        name + ".words",
-                        manager,
-                        tiles,
-                        code.wordsPerRow(blocks),
-                        PackedMatrix.TILE_ROWS);
-        NDArray betas = ints(name + ".betas", manager, tiles, blocks);
-        NDArray rowScales = mapped(name + ".row_scales", TensorType.U8, manager, out);
+        int ints = code.wordsPerRow(blocks);
+        require(name + ".words", TensorType.I32, tiles, ints, PackedMatrix.TILE_ROWS);
+        require(name + ".betas", TensorType.I32, tiles, blocks);
+        require(name + ".row_scales", TensorType.U8, out);
         String scaleName = name + ".tensor_scale";
         require(scaleName, TensorType.F32, 1);
         float scale = checkpoint.readFloats(scaleName)[0];
         if (!(scale > 0) || scale == Float.POSITIVE_INFINITY) {
             throw invalid(scaleName, "is " + scale + ", not positive and finite");
         }
-        PackedMatrix matrix =
-                new PackedMatrix(
-                        code,
-                        out,
-                        columns,
-                        scale,
-                        bytes(name + ".words").asIntBuffer(),
-                        bytes(name + ".betas").asIntBuffer(),
-                        bytes(name + ".row_scales"));
-        return new PackedArrays(words, betas, rowScales, matrix);
+        PackedArrays arrays = PackedArrays.allocateRoom(manager, code, out, columns, scale);
+        checkpoint.read(name + ".row_scales", 0, arrays.matrix().rowScales());
+        convert(name, arrays.matrix());
+        return arrays;
+    }
+
+    /** Reads and converts a matrix piece by piece. */
+    private void convert(String name, PackedMatrix matrix) throws CheckpointException {
+        int wordBytes = matrix.wordsPerTile() * Integer.BYTES;
+        int betaBytes = matrix.blocks() * Integer.BYTES;
+        int step = Math.max(1, PIECE_BYTES / wordBytes);
+        for (int tile = 0; tile < matrix.tiles(); tile += step) {
+            int count = Math.min(step, matrix.tiles() - tile);
+            words = room(words, count * wordBytes);
+            betas = room(betas, count * betaBytes);
+            checkpoint.read(name + ".words", (long) tile * wordBytes, words);
+            checkpoint.read(name + ".betas", (long) tile * betaBytes, betas);
+            StoredCodes codes = new StoredCodes(words.flip(), betas.flip());
+            Kernels.best().readStored(codes, matrix, tile);
+        }
+    }
+
+    /** Returns a buffer of so many bytes, the one that is there if it is large enough. */
+    private static ByteBuffer room(ByteBuffer buffer, int bytes) {
+        ByteBuffer enough =
+                buffer.capacity() < bytes
+                        ? ByteBuffer.allocateDirect(Math.max(bytes, PIECE_BYTES))
+                        : buffer;
+        return enough.clear().limit(bytes);
     }
 
     private CodedVocabulary int8Vocabulary(String name, NDManager manager)
@@ -201,12 +228,15 @@ final class PackedReader extends LayerReader {
     @Override
     NDArray tensor(String name, NDManager manager, long... shape) throws MalformedModelException {
         require(name, TensorType.F32, shape);
-        if (new Shape(shape).size() >= MAPPED_FLOATS) {
+        long floats = new Shape(shape).size();
+        if (floats >= MAPPED_FLOATS && floats * Float.BYTES <= Integer.MAX_VALUE) {
             return mapped(name, TensorType.F32, manager, shape);
         }
-        for (float value : checkpoint.readFloats(name)) {
-            if (!Float.isFinite(value)) {
-                throw invalid(name, "has an entry " + value);
+        if (floats < MAPPED_FLOATS) {
+            for (float value : checkpoint.readFloats(name)) {
+                if (!Float.isFinite(value)) {
+                    throw invalid(name, "has an entry " + value);
+                }
             }
         }
         return super.tensor(name, manager, shape);
@@ -226,9 +256,6 @@ final class PackedReader extends LayerReader {
     private ByteBuffer bytes(String name) throws CheckpointException {
         ByteBuffer bytes = checkpoint.bytes(name);
         int size = checkpoint.info(name).type().bytes();
-        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
-            throw new CheckpointException("quantised folders need a little-endian processor");
-        }
         if (bytes.alignmentOffset(0, size) != 0) {
             throw invalid(name, "does not begin at a multiple of " + size + " bytes");
         }

@@ -4,6 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.util.PairList;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.HashMap;
 import java.util.Map;
@@ -27,12 +29,17 @@ final class Pass {
     private final int tokens;
     private final Map<Integer, NDArray> masks = new HashMap<>();
 
+    /**
+     * Cosines and sines, {@code [batch][tokens][headSize]}; as arrays where blocks ask for them.
+     */
+    private final float[][] tables;
+
+    private NDArray cos;
+    private NDArray sin;
     private FloatBuffer cosines;
     private FloatBuffer sines;
 
     final KvCache cache;
-    final NDArray cos;
-    final NDArray sin;
 
     /**
      * @param manager owns the arrays of this pass
@@ -53,9 +60,7 @@ final class Pass {
         past = cache == null ? 0 : cache.length();
         visible = attentionMask == null ? null : visible(attentionMask, past + tokens);
         positions = attentionMask == null ? consecutive(past, tokens) : counted(past, tokens);
-        NDArray[] tables = rotary.tables(manager, positions);
-        cos = tables[0];
-        sin = tables[1];
+        tables = rotary.tables(positions);
     }
 
     static Pass of(PairList<String, Object> params) {
@@ -78,10 +83,32 @@ final class Pass {
         return visible == null;
     }
 
+    /** Returns cosines of the positions, {@code [batch or 1][1][tokens][headSize]}. */
+    NDArray cos() {
+        if (cos == null) {
+            cos = array(tables[0]);
+        }
+        return cos;
+    }
+
+    /** Returns sines of the positions, same shape. */
+    NDArray sin() {
+        if (sin == null) {
+            sin = array(tables[1]);
+        }
+        return sin;
+    }
+
+    private NDArray array(float[] table) {
+        int batch = positions.length;
+        int headSize = table.length / batch / tokens;
+        return manager.create(table, new Shape(batch, 1, tokens, headSize));
+    }
+
     /** Returns {@link #cos} for kernels. */
     FloatBuffer cosines() {
         if (cosines == null) {
-            cosines = cos.toByteBuffer(true).asFloatBuffer();
+            cosines = direct(tables[0]);
         }
         return cosines;
     }
@@ -89,9 +116,17 @@ final class Pass {
     /** Returns {@link #sin} for kernels. */
     FloatBuffer sines() {
         if (sines == null) {
-            sines = sin.toByteBuffer(true).asFloatBuffer();
+            sines = direct(tables[1]);
         }
         return sines;
+    }
+
+    private static FloatBuffer direct(float[] table) {
+        return ByteBuffer.allocateDirect(Float.BYTES * table.length)
+                .order(ByteOrder.nativeOrder())
+                .asFloatBuffer()
+                .put(table)
+                .flip();
     }
 
     /** Throws unless a mask has an entry for each of {@code length} tokens in every row. */

@@ -13,6 +13,7 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nn.Block;
+import java.nio.ByteBuffer;
 import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -177,7 +178,7 @@ public final class RandomWeights extends LayerReader {
                         manager, pattern.code(), out, pattern.columns(), pattern.tensorScale());
         PackedMatrix matrix = packed.matrix();
         repeat(pattern.words(), matrix.words(), pattern.words().capacity() / pattern.tiles());
-        repeat(pattern.betas(), matrix.betas(), pattern.blocks());
+        repeat(pattern.betas(), matrix.betas(), pattern.indexAt(1, 0));
         for (int row = 0; row < out; row++) {
             matrix.rowScales().put(row, pattern.rowScales().get(row % PATTERN_ROWS));
         }
@@ -219,6 +220,20 @@ public final class RandomWeights extends LayerReader {
             drawn[i] = (float) (deviation * random.nextGaussian());
         }
         return drawn;
+    }
+
+    /** Fills a buffer with the tiles of a pattern, again and again. */
+    private static void repeat(ByteBuffer pattern, ByteBuffer target, int tileBytes) {
+        int tiles = target.capacity() / tileBytes;
+        int ofPattern = pattern.capacity() / tileBytes;
+        Parallel.forEach(
+                tiles,
+                tile ->
+                        target.put(
+                                tile * tileBytes,
+                                pattern,
+                                tile % ofPattern * tileBytes,
+                                tileBytes));
     }
 
     /** Fills a buffer with the tiles of a pattern, again and again. */

@@ -57,6 +57,11 @@ public final class RmsNorm extends AbstractBlock {
         return weight.getArray().toByteBuffer(true).asFloatBuffer();
     }
 
+    /** Returns ε. */
+    float epsilon() {
+        return epsilon;
+    }
+
     /** {@inheritDoc} */
     @Override
     public Shape[] getOutputShapes(Shape[] inputShapes) {

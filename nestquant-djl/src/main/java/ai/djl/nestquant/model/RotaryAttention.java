@@ -82,8 +82,8 @@ public class RotaryAttention extends AbstractBlock implements TransformableBlock
                 q = Blocks.apply(queryNorm, store, q, params);
                 k = Blocks.apply(keyNorm, store, k, params);
             }
-            q = RotaryEmbedding.apply(q, pass.cos, pass.sin);
-            k = RotaryEmbedding.apply(k, pass.cos, pass.sin);
+            q = RotaryEmbedding.apply(q, pass.cos(), pass.sin());
+            k = RotaryEmbedding.apply(k, pass.cos(), pass.sin());
             NDArray mixed = attend(pass, q, k, v);
             Shape flat = x.getShape().slice(0, 2).add((long) config.heads() * config.headSize());
             mixed = mixed.transpose(0, 2, 1, 3).reshape(flat);

@@ -3,8 +3,6 @@ package ai.djl.nestquant.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import ai.djl.nestquant.checkpoint.ModelConfig;
 import ai.djl.nestquant.checkpoint.RopeConfig;
 
@@ -57,9 +55,9 @@ final class RotaryEmbedding {
      * Returns cosines and sines for positions.
      *
      * @param positions {@code [batch][tokens]}, batch may be 1 for all
-     * @return cosines and sines, each of shape {@code [batch][1][tokens][headSize]}
+     * @return cosines and sines, each {@code [batch][tokens][headSize]}
      */
-    NDArray[] tables(NDManager manager, int[][] positions) {
+    float[][] tables(int[][] positions) {
         int half = frequencies.length;
         int tokens = positions[0].length;
         float[] cos = new float[positions.length * tokens * 2 * half];
@@ -79,11 +77,17 @@ final class RotaryEmbedding {
                 at += 2 * half;
             }
         }
-        Shape shape = new Shape(positions.length, 1, tokens, 2L * half);
-        return new NDArray[] {manager.create(cos, shape), manager.create(sin, shape)};
+        return new float[][] {cos, sin};
     }
 
-    /** Turns head vectors {@code [batch][heads][tokens][headSize]} by the angles of the tables. */
+    /**
+     * Turns head vectors.
+     *
+     * @param x {@code [batch][heads][tokens][headSize]}
+     * @param cos cosines {@code [batch or 1][1][tokens][headSize]}
+     * @param sin their sines
+     * @return the turned vectors, same shape as x
+     */
     static NDArray apply(NDArray x, NDArray cos, NDArray sin) {
         NDList halves = x.split(2, 3);
         NDArray turned = NDArrays.concat(new NDList(halves.get(1).neg(), halves.get(0)), 3);

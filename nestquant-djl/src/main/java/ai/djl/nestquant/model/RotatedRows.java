@@ -5,7 +5,6 @@ import ai.djl.nestquant.codec.PackedMatrix;
 import ai.djl.nestquant.codec.PackedMatrixEncoder;
 import ai.djl.nestquant.kernels.Kernels;
 import ai.djl.nestquant.rotation.Rotation;
-import java.nio.FloatBuffer;
 import java.util.function.ObjIntConsumer;
 
 /**
@@ -42,14 +41,11 @@ final class RotatedRows {
      * @param rotation of rows of so many columns
      */
     RotatedRows(NDArray weight, Rotation rotation) {
-        this(
-                Math.toIntExact(weight.getShape().get(0)),
-                rotation,
-                weight.toByteBuffer(true).asFloatBuffer());
+        this(Math.toIntExact(weight.getShape().get(0)), rotation, new FloatRows(weight));
     }
 
-    private RotatedRows(int rows, Rotation rotation, FloatBuffer weight) {
-        this(rows, rotation, (first, out) -> weight.get(first * rotation.length(), out));
+    private RotatedRows(int rows, Rotation rotation, FloatRows weight) {
+        this(rows, rotation, (first, out) -> weight.get(first, 0, out));
     }
 
     /**

@@ -13,8 +13,9 @@ import ai.djl.nn.Parameter;
  *
  * @param parameters all weights, coded ones counted as the weights they stand for
  * @param quantizedParameters the weights that are held as lattice codes
- * @param quantizedBytes the bytes of those codes, scales and whatever else decoding them needs
- * @param weightBytes the bytes of all weights, coded or not
+ * @param quantizedBytes the bytes that a container takes for those codes, scales included
+ * @param weightBytes the bytes of all weights in memory, coded or not, which is where codes take an
+ *     eighth of a bit more than stored
  */
 public record WeightSummary(
         long parameters, long quantizedParameters, long quantizedBytes, long weightBytes) {
@@ -58,7 +59,8 @@ public record WeightSummary(
     }
 
     /**
-     * Returns the bits that a lattice-coded weight takes; the bits of a float where none is coded.
+     * Returns the bits that a lattice-coded weight is stored in; the bits of a float where none is
+     * coded.
      *
      * @return bits per weight
      */

@@ -21,8 +21,10 @@ public class FormatTest {
         assertDocumented("word `" + hex(WORD) + "`");
         assertDocumented("**y = " + tuple(y) + "**");
         PackedMatrix matrix = PackedMatrix.allocate(PackedCode.E8_16, 1, 8, 0.5f);
-        matrix.words().put(0, WORD);
-        matrix.betas().put(0, 1);
+        StoredCodes stored = StoredCodes.allocate(matrix, 1);
+        stored.words().putInt(0, WORD);
+        stored.betas().putInt(0, 1);
+        stored.read(0, matrix, 0);
         matrix.rowScales().put(0, (byte) 30);
         byte[] row = new byte[8];
         matrix.decodeRow(0, row);

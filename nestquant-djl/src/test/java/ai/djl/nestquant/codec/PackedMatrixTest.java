@@ -145,9 +145,14 @@ public class PackedMatrixTest {
     }
 
     @Test
-    public void sizeIsFourAndAQuarterBitsAndTheScales() {
+    public void fourAndAQuarterBitsAreStoredAndAnEighthMoreInMemory() {
         PackedMatrix matrix = PackedMatrix.allocate(PackedCode.E8_16, 1536, 576, 1f);
-        Assert.assertEquals(matrix.sizeInBytes(), 1536 * 576 * 17L / 32 + 1536 + 4);
+        Assert.assertEquals(matrix.storedBytes(), 1536 * 576 * 17L / 32 + 1536 + 4);
+        Assert.assertEquals(matrix.sizeInBytes(), 1536 * 576 * 35L / 64 + 2 + 1536 + 4);
+        StoredCodes stored = StoredCodes.allocate(matrix, matrix.tiles());
+        Assert.assertEquals(
+                stored.words().capacity() + stored.betas().capacity() + 1536 + 4,
+                matrix.storedBytes());
         Assert.assertEquals(matrix.bitsPerEntry(), 4.25 + 8.0 / 576 + 32.0 / (1536 * 576), 1e-9);
     }
 

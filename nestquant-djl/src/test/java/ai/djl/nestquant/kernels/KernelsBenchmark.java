@@ -65,7 +65,7 @@ public class KernelsBenchmark {
     public void draw() {
         kernels = KernelChoice.make(level, threads);
         Random random = new Random(1);
-        weight = RandomMatrix.of(code, size, size, random);
+        weight = RandomMatrix.packed(code, size, size, random);
         floats = new float[TOKENS * size];
         for (int i = 0; i < floats.length; i++) {
             floats[i] = (float) random.nextGaussian();

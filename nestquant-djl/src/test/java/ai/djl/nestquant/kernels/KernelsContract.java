@@ -1,11 +1,15 @@
 package ai.djl.nestquant.kernels;
 
+import ai.djl.nestquant.codec.CodedMatrix;
 import ai.djl.nestquant.codec.Int8Matrix;
 import ai.djl.nestquant.codec.Int8Rows;
 import ai.djl.nestquant.codec.PackedCode;
+import ai.djl.nestquant.codec.PackedMatrix;
+import ai.djl.nestquant.codec.StoredCodes;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -49,20 +53,20 @@ public abstract class KernelsContract {
     @Test(dataProvider = "sizes")
     public void decodedRowsAreTheScalarDecodersTimesTheScale(
             PackedCode code, int rows, int columns) {
-        TestMatrix w = TestMatrix.of(code, rows, columns, random(rows, columns));
+        CodedMatrix w = RandomMatrix.of(code, rows, columns, random(rows, columns));
         float[] panel = new float[rows * columns];
-        w.decodeRows(kernels(2), 0, rows, FloatBuffer.wrap(panel));
+        kernels(2).decodeRows(w, 0, rows, FloatBuffer.wrap(panel));
         assertRows(w, 0, rows, FloatBuffer.wrap(panel));
     }
 
     @Test(dataProvider = "codes")
     public void rangesOfRowsStartAndEndAnywhere(PackedCode code) {
-        TestMatrix w = TestMatrix.of(code, 100, 72, random(100, 72));
+        CodedMatrix w = RandomMatrix.of(code, 100, 72, random(100, 72));
         for (int[] range : new int[][] {{0, 1}, {3, 3}, {7, 16}, {15, 17}, {16, 32}, {31, 100}}) {
             int count = range[1] - range[0];
             float[] panel = new float[count * 72 + 1];
             Arrays.fill(panel, Float.NaN);
-            w.decodeRows(kernels(2), range[0], range[1], FloatBuffer.wrap(panel));
+            kernels(2).decodeRows(w, range[0], range[1], FloatBuffer.wrap(panel));
             assertRows(w, range[0], range[1], FloatBuffer.wrap(panel));
             Assert.assertEquals(panel[count * 72], Float.NaN);
         }
@@ -70,13 +74,13 @@ public abstract class KernelsContract {
 
     @Test(dataProvider = "codes")
     public void directPanelsAreWrittenFromTheirPosition(PackedCode code) {
-        TestMatrix w = TestMatrix.of(code, 33, 40, random(33, 40));
+        CodedMatrix w = RandomMatrix.of(code, 33, 40, random(33, 40));
         FloatBuffer panel =
                 ByteBuffer.allocateDirect(4 * (33 * 40 + 5))
                         .order(ByteOrder.nativeOrder())
                         .asFloatBuffer();
         panel.position(5);
-        w.decodeRows(kernels(2), 0, 33, panel);
+        kernels(2).decodeRows(w, 0, 33, panel);
         Assert.assertEquals(panel.position(), 5);
         assertRows(w, 0, 33, panel.slice());
     }
@@ -84,7 +88,7 @@ public abstract class KernelsContract {
     @Test(dataProvider = "sizes")
     public void productsAreExactSumsTimesTheScales(PackedCode code, int rows, int columns) {
         Random random = random(rows, columns);
-        TestMatrix w = TestMatrix.of(code, rows, columns, random);
+        CodedMatrix w = RandomMatrix.of(code, rows, columns, random);
         for (int tokens : new int[] {0, 1, 2, 7}) {
             assertProduct(w, rows(tokens, columns, 8, random));
             assertProduct(w, rows(tokens, columns, 16, random));
@@ -94,7 +98,7 @@ public abstract class KernelsContract {
     @Test(dataProvider = "codes")
     public void manyTokensGiveTheSameProducts(PackedCode code) {
         Random random = random(70, 264);
-        TestMatrix w = TestMatrix.of(code, 70, 264, random);
+        CodedMatrix w = RandomMatrix.of(code, 70, 264, random);
         assertProduct(w, rows(133, 264, 8, random));
         assertProduct(w, rows(64, 264, 16, random));
     }
@@ -111,41 +115,87 @@ public abstract class KernelsContract {
         for (int integer : new int[] {127, -128}) {
             byte[] x = new byte[columns];
             Arrays.fill(x, (byte) integer);
-            assertProduct(TestMatrix.of(w), new Int8Rows(1, columns, x, null, new float[] {1}));
-            assertProduct(TestMatrix.of(w), new Int8Rows(1, columns, x, x, new float[] {1}));
+            assertProduct(w, new Int8Rows(1, columns, x, null, new float[] {1}));
+            assertProduct(w, new Int8Rows(1, columns, x, x, new float[] {1}));
         }
     }
 
     @Test(dataProvider = "codes")
     public void resultsDoNotDependOnTheNumberOfThreads(PackedCode code) {
         Random random = random(200, 1000);
-        TestMatrix w = TestMatrix.of(code, 200, 1000, random);
+        CodedMatrix w = RandomMatrix.of(code, 200, 1000, random);
         for (int tokens : new int[] {1, 40}) {
             Int8Rows x = rows(tokens, 1000, 16, random);
             float[] one = new float[tokens * 200];
-            w.multiply(kernels(1), x, one);
+            kernels(1).multiply(w, x, one);
             for (int threads = 2; threads <= 5; threads++) {
                 float[] y = new float[tokens * 200];
                 Kernels kernels = kernels(threads);
                 Assert.assertEquals(kernels.threads(), threads);
-                w.multiply(kernels, x, y);
+                kernels.multiply(w, x, y);
                 Assert.assertEquals(y, one, threads + " threads");
             }
         }
     }
 
+    @Test(dataProvider = "sizes")
+    public void storedTilesAreReadAsTheScalarCodeReadsThem(PackedCode code, int rows, int columns) {
+        if (code == null) {
+            return; // int8 rows are stored as they are in memory
+        }
+        Random random = random(rows, columns);
+        PackedMatrix expected = PackedMatrix.allocate(code, rows, columns, 1f);
+        StoredCodes stored = StoredCodes.allocate(expected, expected.tiles());
+        fillRows(stored, expected, random);
+        for (int tile = 0; tile < expected.tiles(); tile++) {
+            stored.read(tile, expected, tile);
+        }
+        PackedMatrix actual = PackedMatrix.allocate(code, rows, columns, 1f);
+        for (int i = 0; i < actual.words().capacity(); i++) {
+            actual.words().put(i, random.nextInt()); // is overwritten
+        }
+        for (int i = 0; i < actual.indexAt(actual.tiles(), 0); i++) {
+            actual.betas().put(i, (byte) random.nextInt());
+        }
+        kernels(2).readStored(stored, actual, 0);
+        Assert.assertEquals(actual.words(), expected.words());
+        Assert.assertEquals(actual.betas(), expected.betas());
+        if (expected.tiles() == 1) {
+            PackedMatrix larger = PackedMatrix.allocate(code, rows + 32, columns, 1f);
+            kernels(1).readStored(stored, larger, 1);
+            Assert.assertEquals(larger.word(16, 0), expected.word(0, 0));
+            Assert.assertEquals(larger.word(0, 0), 0);
+            assertRefused(() -> kernels(1).readStored(stored, larger, 3), "tile 3");
+        }
+    }
+
+    /** Random words, and halves and quarters of q for ties, where there are rows. */
+    private static void fillRows(StoredCodes stored, PackedMatrix matrix, Random random) {
+        IntBuffer words = stored.words().asIntBuffer();
+        for (int i = 0; i < words.capacity(); i++) {
+            int row = i / matrix.wordsPerTile() * 16 + i % 16;
+            int word = random.nextInt() & (i % 3 == 0 ? 0x888c8c88 : -1);
+            words.put(i, row < matrix.rows() ? word : 0);
+        }
+        IntBuffer betas = stored.betas().asIntBuffer();
+        for (int i = 0; i < betas.capacity(); i++) {
+            int rows = Math.min(16, matrix.rows() - i / matrix.blocks() * 16);
+            betas.put(i, (int) (random.nextInt() & (1L << 2 * rows) - 1));
+        }
+    }
+
     @Test(dataProvider = "codes")
     public void lengthsThatDoNotFitAreRefused(PackedCode code) {
-        TestMatrix w = TestMatrix.of(code, 16, 24, random(16, 24));
+        CodedMatrix w = RandomMatrix.of(code, 16, 24, random(16, 24));
         Kernels k = kernels(1);
         Random random = random(1, 1);
         assertRefused(
-                () -> w.multiply(k, rows(1, 16, 8, random), new float[16]), "16 entries", "24");
-        assertRefused(() -> w.multiply(k, rows(1, 24, 8, random), new float[17]), "17", "16");
-        assertRefused(() -> w.multiply(k, rows(2, 24, 8, random), new float[16]), "16", "32");
-        assertRefused(() -> w.decodeRows(k, 0, 17, FloatBuffer.allocate(17 * 24)), "17", "16");
-        assertRefused(() -> w.decodeRows(k, -1, 2, FloatBuffer.allocate(3 * 24)), "-1", "16");
-        assertRefused(() -> w.decodeRows(k, 0, 2, FloatBuffer.allocate(47)), "48", "47");
+                () -> k.multiply(w, rows(1, 16, 8, random), new float[16]), "16 entries", "24");
+        assertRefused(() -> k.multiply(w, rows(1, 24, 8, random), new float[17]), "17", "16");
+        assertRefused(() -> k.multiply(w, rows(2, 24, 8, random), new float[16]), "16", "32");
+        assertRefused(() -> k.decodeRows(w, 0, 17, FloatBuffer.allocate(17 * 24)), "17", "16");
+        assertRefused(() -> k.decodeRows(w, -1, 2, FloatBuffer.allocate(3 * 24)), "-1", "16");
+        assertRefused(() -> k.decodeRows(w, 0, 2, FloatBuffer.allocate(47)), "48", "47");
     }
 
     @Test
@@ -181,9 +231,9 @@ public abstract class KernelsContract {
         assertRefused(() -> kernels(1).clear(ByteBuffer.allocate(16)), "direct", "16");
     }
 
-    private void assertProduct(TestMatrix w, Int8Rows x) {
+    private void assertProduct(CodedMatrix w, Int8Rows x) {
         float[] y = new float[x.rows() * w.rows()];
-        w.multiply(kernels(2), x, y);
+        kernels(2).multiply(w, x, y);
         byte[] q = new byte[w.columns()];
         for (int row = 0; row < w.rows(); row++) {
             w.decodeRow(row, q);
@@ -206,7 +256,7 @@ public abstract class KernelsContract {
         }
     }
 
-    private static void assertRows(TestMatrix w, int from, int to, FloatBuffer panel) {
+    private static void assertRows(CodedMatrix w, int from, int to, FloatBuffer panel) {
         byte[] q = new byte[w.columns()];
         for (int row = from; row < to; row++) {
             w.decodeRow(row, q);
