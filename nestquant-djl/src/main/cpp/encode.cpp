@@ -27,9 +27,16 @@ constexpr Search ofRows(int window) {
     return {window, 8};
 }
 
+/** Σ x², block by block, floats added to a double, and the largest of a block. */
+struct Norms {
+    double sum;
+    float largest;
+};
+
 /** The search for a vector that stands alone. */
-constexpr Search ofVectors(int columns) {
-    return {columns < 2048 ? 2 : 1, 2};
+constexpr Search ofVector(int columns, const Norms& norms) {
+    bool alike = static_cast<double>(norms.largest) * (columns / 8) < 2 * norms.sum;
+    return {columns < 2048 || alike ? 2 : 1, 2};
 }
 
 /** A sum of floats in any order that is so many times larger is larger in order, too. */
@@ -182,9 +189,8 @@ bool arrange(const LatticeCode& code, Row& row) {
     return !any(bad);
 }
 
-/** Returns Σ x², block by block, floats added to a double. */
-double sumOfSquares(const float* x, int columns) {
-    double norm = 0;
+Norms normsOf(const float* x, int columns) {
+    Norms norms = {};
     for (int block = 0; block < columns / 8; block += W) {
         int count = columns / 8 - block < W ? columns / 8 - block : W;
         F entries[8];
@@ -192,10 +198,11 @@ double sumOfSquares(const float* x, int columns) {
         F sums = squaredNorm(entries);
         // of blocks beyond the last the sum is 0
         for (int l = 0; l < W; l++) {
-            norm += static_cast<double>(sums[l]);
+            norms.sum += static_cast<double>(sums[l]);
+            norms.largest = sums[l] > norms.largest ? sums[l] : norms.largest;
         }
     }
-    return norm;
+    return norms;
 }
 
 float rowScale(float tensorScale, int exponent) {
@@ -476,9 +483,9 @@ struct VectorEncoder {
     }
 
     VectorEncoder(
-        Pool& threads, const LatticeCode& code, float tensorScale, const float* x, int columns,
-        void* scratch, std::int8_t* integers)
-        : pool(threads), search(ofVectors(columns)), count(piecesOf(threads, columns)) {
+        Pool& threads, const LatticeCode& code, const Search& how, float tensorScale,
+        const float* x, int columns, void* scratch, std::int8_t* integers)
+        : pool(threads), search(how), count(piecesOf(threads, columns)) {
         EncodedRow whole;
         float* floats = encodedRow(scratch, columns, whole);
         int units = unitsOf(columns);
@@ -611,10 +618,11 @@ bool encodeRow(
 
 template <bool DUAL>
 bool encodeVector(
-    Pool& pool, const LatticeCode& code, float tensorScale, double norm, const float* x,
+    Pool& pool, const LatticeCode& code, float tensorScale, const Norms& norms, const float* x,
     int columns, void* scratch, std::int8_t* integers, float* scale) {
-    VectorEncoder<DUAL> encoder(pool, code, tensorScale, x, columns, scratch, integers);
-    return encoder.encode(gaussianExponent(code, tensorScale, norm, columns / 8), scale);
+    Search search = ofVector(columns, norms);
+    VectorEncoder<DUAL> encoder(pool, code, search, tensorScale, x, columns, scratch, integers);
+    return encoder.encode(gaussianExponent(code, tensorScale, norms.sum, columns / 8), scale);
 }
 
 }  // namespace
@@ -622,7 +630,7 @@ bool encodeVector(
 bool encodeRow(
     const LatticeCode& code, float tensorScale, int window, const float* x, int columns,
     float* scratch, EncodedRow& out) {
-    double norm = sumOfSquares(x, columns);
+    double norm = normsOf(x, columns).sum;
     Row row(x, columns, scratch);
     return code.dual ? encodeRow<true>(code, tensorScale, window, row, norm, out)
                      : encodeRow<false>(code, tensorScale, window, row, norm, out);
@@ -631,15 +639,15 @@ bool encodeRow(
 bool encodeVector(
     Pool& pool, const LatticeCode& code, const float* x, int columns, void* scratch,
     std::int8_t* integers, float* scale) {
-    double norm = sumOfSquares(x, columns);
-    float tensorScale = tensorScaleOf(code, norm, columns);
+    Norms norms = normsOf(x, columns);
+    float tensorScale = tensorScaleOf(code, norms.sum, columns);
     if (tensorScale == 0) {
         std::memset(integers, 0, static_cast<std::size_t>(columns));
         *scale = 0;
         return true;
     }
     auto encode = code.dual ? encodeVector<true> : encodeVector<false>;
-    return encode(pool, code, tensorScale, norm, x, columns, scratch, integers, scale);
+    return encode(pool, code, tensorScale, norms, x, columns, scratch, integers, scale);
 }
 
 }  // namespace NQ_LEVEL

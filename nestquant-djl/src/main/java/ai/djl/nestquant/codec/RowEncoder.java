@@ -73,13 +73,16 @@ public final class RowEncoder {
         this.search = new RowScaleSearch(ranking, tensorScale, scaleWindow, patience);
     }
 
-    /** The encoder of a vector that stands alone. */
-    private static RowEncoder ofVector(PackedCode code, float tensorScale, int columns) {
-        // the error of more blocks varies less with the scale: at 2048 entries one scale to each
-        // side loses 0.2% more than two, at 8192 nothing; at 576 it would be 0.6%
-        int window = columns < 2048 ? 2 : 1;
-        return new RowEncoder(
-                code.cosets(), code.ladder().betas(), tensorScale, window, VECTOR_PATIENCE);
+    /**
+     * How many exponents are tried to each side of a vector that stands alone. The error of many
+     * blocks hardly varies with the scale: at 2048 entries one exponent loses 0.2% more than two,
+     * at 8192 nothing, at 576 it would be 0.6%. That of blocks alike, as of one giant that a
+     * rotation has spread over all entries, varies as that of a single block.
+     */
+    private static int vectorWindow(int columns, double norm, float largestBlock) {
+        int blocks = columns / PackedMatrix.BLOCK;
+        boolean alike = largestBlock * (double) blocks < 2 * norm;
+        return columns < 2048 || alike ? 2 : 1;
     }
 
     /**
@@ -185,7 +188,17 @@ public final class RowEncoder {
             return 0;
         }
         float tensorScale = (float) (scale * COARSEST);
-        RowEncoder encoder = ofVector(code, tensorScale, columns);
+        float largest = 0;
+        for (int start = offset; start < offset + columns; start += PackedMatrix.BLOCK) {
+            largest = Math.max(largest, BlockEncoder.squaredNorm(entries, start));
+        }
+        RowEncoder encoder =
+                new RowEncoder(
+                        code.cosets(),
+                        ladder.betas(),
+                        tensorScale,
+                        vectorWindow(columns, norm, largest),
+                        VECTOR_PATIENCE);
         int exponent =
                 encoder.encode(
                         entries,

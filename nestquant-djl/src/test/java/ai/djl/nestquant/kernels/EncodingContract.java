@@ -159,22 +159,26 @@ public abstract class EncodingContract {
 
     @Test
     public void integersTimesTheirScaleAreNearTheVector() {
-        float[] x = new float[2 * 576];
+        int columns = 2048;
+        float[] x = new float[3 * columns];
         Random random = new Random(SEED);
         for (int i = 0; i < x.length; i++) {
-            x[i] = (float) random.nextGaussian() * (i < 576 ? 1 : 1e-6f);
+            double value = random.nextGaussian();
+            // the last one is a giant that the rotation has spread, as at a text's first token
+            double[] kinds = {value, 1e-6 * value, Math.signum(value)};
+            x[i] = (float) kinds[i / columns];
         }
-        Int8Rows coded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 2);
-        float[] decoded = coded.decode();
-        for (int row = 0; row < 2; row++) {
+        // measured 0.0043, 0.0043 and 0.00010; with one scale to each side the last would be 0.0008
+        double[] bounds = {0.005, 0.005, 0.0002};
+        float[] decoded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 3).decode();
+        for (int row = 0; row < bounds.length; row++) {
             double error = 0;
             double norm = 0;
-            for (int i = row * 576; i < (row + 1) * 576; i++) {
+            for (int i = row * columns; i < (row + 1) * columns; i++) {
                 error += Math.pow(x[i] - decoded[i], 2);
                 norm += Math.pow(x[i], 2);
             }
-            // measured 0.0042 on average, one row of 576 varies by 5%
-            Assert.assertTrue(error / norm < 0.005, "error " + error / norm);
+            Assert.assertTrue(error / norm < bounds[row], "error " + error / norm);
         }
     }
 
@@ -240,7 +244,9 @@ public abstract class EncodingContract {
         }
     }
 
-    /** Rows of all kinds: Gaussian, of any size, zero, few entries, with giants, on the lattice. */
+    /**
+     * Rows of all kinds: Gaussian, of any size, zero, few entries, giants, ties, rotated giants.
+     */
     private static float[] rows(int rows, int columns, Random random) {
         float[] x = new float[rows * columns];
         for (int row = 0; row < rows; row++) {
@@ -256,6 +262,8 @@ public abstract class EncodingContract {
                     value = random.nextInt(7) - 3; // ties everywhere
                 } else if (kind == 6) {
                     value = Math.signum(value) * (c % 8 == 0 ? 30 : 1e-3);
+                } else if (kind == 7) {
+                    value = Math.signum(value) + 1e-3 * value; // a rotated giant
                 }
                 x[row * columns + c] = (float) value;
             }
