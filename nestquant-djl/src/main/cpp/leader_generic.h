@@ -72,6 +72,7 @@ NQ_INLINE Block unpackFourth(Part a, Part b, Part c) {
 }
 
 /** Three bits of the index stream for lanes from `first` on; those above are anything. */
+template <typename L>
 NQ_INLINE Part indexBits(const std::uint8_t* block, int first) {
     const Lanes lanes = {0, 3, 6, 9, 12, 15, 18, 21, 0, 3, 6, 9, 12, 15, 18, 21};
     Part shifts;
@@ -121,6 +122,7 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
 /** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */
 template <int Q>
 struct Dual {
+    static constexpr int INDEX = 0;
     static constexpr int OFFSET = Q;
 
     template <int N>
@@ -144,6 +146,7 @@ struct Dual {
 /** Leaders of E8 modulo q·E8, unpacked as bytes y + q: where the index says so, one moves by 2q. */
 template <int Q>
 struct Gosset {
+    static constexpr int INDEX = 0;
     static constexpr int OFFSET = 2 * Q;
 
     template <int N>

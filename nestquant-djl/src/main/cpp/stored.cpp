@@ -156,6 +156,7 @@ void decodeStored(const StoredTiles& s, int tile, std::int32_t* panel) {
             Part word = load<Part>(words + block * ROWS + lane);
             Part index = storedIndices(betas[block], lane);
             convert<4, false>(word, index);
+            index <<= Code::Leader::INDEX;
             Block decoded = unpack4<Code::Leader>(word);
             Code::Leader::leaders<1>(&decoded, &index);
             writeIntegers<Code::Leader>(decoded, index, panel + block * 2 * ROWS + lane);
