@@ -10,7 +10,8 @@ namespace nq {
 namespace NQ_LEVEL {
 
 const Level level = {
-    NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, readStored, encodeRow, encodeVector, rotateRows, runLayer};
+    NQ_TEXT(NQ_LEVEL), multiply, scratchBytes, decodeRows, readStored, encodeRow, encodeVector,
+    rotateRows, runLayer};
 
 }  // namespace NQ_LEVEL
 }  // namespace nq

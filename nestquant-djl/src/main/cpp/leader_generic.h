@@ -27,19 +27,6 @@ NQ_INLINE Part productSums(Part a, Part b) {
 #endif
 }
 
-/** The lowest byte of every lane, in all of it. */
-NQ_INLINE Part lowestByte(Part v) {
-#if defined(__AVX2__)
-    const __m256i from = _mm256_set_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0,
-                                          0x0C0C0C0C, 0x08080808, 0x04040404, 0);
-    return (Part)_mm256_shuffle_epi8((__m256i)v, from);
-#else
-    v &= 255;
-    v |= v << 8;
-    return v | v << 16;
-#endif
-}
-
 /** v with bit BIT, the place of a_7's lowest bit, from `parity`, and p, which stood there, in bytes. */
 template <int BIT>
 NQ_INLINE Part restored(Part v, Part parity, std::int32_t q, Part& p) {
@@ -122,6 +109,7 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
 /** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */
 template <int Q>
 struct Dual {
+    static constexpr int RATIO = Q;
     static constexpr int INDEX = 0;
     static constexpr int OFFSET = Q;
 
@@ -146,6 +134,7 @@ struct Dual {
 /** Leaders of E8 modulo q·E8, unpacked as bytes y + q: where the index says so, one moves by 2q. */
 template <int Q>
 struct Gosset {
+    static constexpr int RATIO = Q;
     static constexpr int INDEX = 0;
     static constexpr int OFFSET = 2 * Q;
 

@@ -52,8 +52,9 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::uint8_t* c
         }
         C::unpack(at + first, blocks + n * C::GROUP);
         for (int i = 0; i < C::GROUP && i < count; i++) {
+            int block = group * C::GROUP + i;
             index[n * C::GROUP + i] =
-                indexBits<typename C::Leader>(betas[n] + (group * C::GROUP + i) * INDEX_BYTES, first);
+                indexBits<typename C::Leader>(betas[n] + block * INDEX_BYTES, first);
         }
     }
     if (first == 0) {
