@@ -64,6 +64,11 @@ NQ_JNI(jlong, NativeKernels_sumWords)(JNIEnv*, jclass, jlong handle, jlong memor
     return static_cast<jlong>(nq::sumWords(context(handle), first, words));
 }
 
+/** Puts new memory on large pages if possible. */
+NQ_JNI(void, NativeKernels_takeLargePages)(JNIEnv*, jclass, jlong memory, jint bytes) {
+    nq::takeLargePages(reinterpret_cast<char*>(memory), bytes);
+}
+
 /** Zeroes new memory, on large pages if possible. */
 NQ_JNI(void, NativeKernels_clear)(JNIEnv*, jclass, jlong handle, jlong memory, jint bytes) {
     nq::clear(context(handle), reinterpret_cast<char*>(memory), bytes);

@@ -20,6 +20,9 @@ void decodeRows(Context& context, const Matrix& w, int from, int to, float* pane
 void readStored(Context& context, const StoredTiles& s, int tiles, std::int32_t* words,
                 std::uint8_t* betas);
 
+/** Puts memory that nothing has been written to on large pages, where the system has them. */
+void takeLargePages(char* memory, std::int64_t bytes);
+
 /** Zeroes memory that nothing has been written to, on large pages where the system has them. */
 void clear(Context& context, char* memory, std::int64_t bytes);
 

@@ -66,8 +66,7 @@ std::uint64_t sumWords(Context& context, const std::uint64_t* words, std::int64_
     return job.sum.load();
 }
 
-void clear(Context& context, char* memory, std::int64_t bytes) {
-    ClearJob job{memory, bytes};
+void takeLargePages(char* memory, std::int64_t bytes) {
 #ifdef MADV_HUGEPAGE
     // whole large pages within: what lies around them belongs to others
     std::uintptr_t start = reinterpret_cast<std::uintptr_t>(memory);
@@ -78,6 +77,11 @@ void clear(Context& context, char* memory, std::int64_t bytes) {
         madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
     }
 #endif
+}
+
+void clear(Context& context, char* memory, std::int64_t bytes) {
+    takeLargePages(memory, bytes);
+    ClearJob job{memory, bytes};
     context.pool.run(
         static_cast<int>((bytes + ClearJob::PART - 1) / ClearJob::PART),
         [](void* shared, int part) { static_cast<ClearJob*>(shared)->run(part); }, &job);

@@ -202,6 +202,16 @@ public final class PackedMatrix {
         }
     }
 
+    /** Fills a tile's words and indices with zeros. */
+    void clear(int tile) {
+        for (int i = 0; i < wordsPerTile(); i++) {
+            words.put(tile * wordsPerTile() + i, 0);
+        }
+        for (int at = indexAt(tile, 0); at < indexAt(tile + 1, 0); at++) {
+            betas.put(at, (byte) 0);
+        }
+    }
+
     /** Returns where the six bytes of a tile's block column begin in {@link #betas}. */
     public int indexAt(int tile, int block) {
         return INDEX_BYTES * (tile * blocks() + block);

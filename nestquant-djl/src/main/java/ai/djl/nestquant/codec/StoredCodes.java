@@ -83,7 +83,7 @@ public final class StoredCodes {
     }
 
     /**
-     * Reads a tile into a matrix; calls for different tiles may overlap.
+     * Reads a tile into a matrix, whatever stood there; calls for different tiles may overlap.
      *
      * @param tile the tile's number here
      * @param matrix the matrix
@@ -92,6 +92,7 @@ public final class StoredCodes {
     public void read(int tile, PackedMatrix matrix, int target) {
         PackedCode code = matrix.code();
         int[] y = new int[PackedMatrix.BLOCK];
+        matrix.clear(target);
         int rows = Math.min(ROWS, matrix.rows() - target * ROWS);
         for (int block = 0; block < matrix.blocks(); block++) {
             int low = betaInts.get(tile * matrix.blocks() + block);

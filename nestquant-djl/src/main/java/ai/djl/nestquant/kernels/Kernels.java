@@ -199,7 +199,7 @@ public interface Kernels {
      * Reads tiles that a container has stored.
      *
      * @param codes whole tiles, as many as its words are
-     * @param matrix receives them
+     * @param matrix receives them, whatever stood there
      * @param tile number of the first in the matrix
      * @throws IllegalArgumentException if the tiles are not whole, not in the matrix, or not in
      *     direct buffers
@@ -231,9 +231,19 @@ public interface Kernels {
     long sumWords(ByteBuffer memory);
 
     /**
-     * Fills memory that nothing has been written to with zeros, on large pages where the system has
-     * them: all weights are read for every token, and looking up small pages would cost a tenth of
-     * the speed of reading.
+     * Puts memory that nothing has been written to on large pages, where the system has them: all
+     * weights are read for every token, and looking up small pages would cost a tenth of the speed
+     * of reading.
+     *
+     * @param memory direct; from 0 to its capacity
+     * @throws IllegalArgumentException if the buffer is not direct
+     */
+    default void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+    }
+
+    /**
+     * Fills memory that nothing has been written to with zeros, after {@link #takeLargePages}.
      *
      * @param memory direct; its bytes from 0 to its capacity are written
      * @throws IllegalArgumentException if the buffer is not direct

@@ -370,6 +370,13 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
+    public void takeLargePages(ByteBuffer memory) {
+        Checks.direct(memory);
+        takeLargePages(address(memory), memory.capacity());
+        Reference.reachabilityFence(memory);
+    }
+
+    @Override
     public void clear(ByteBuffer memory) {
         Checks.direct(memory);
         try {
@@ -470,6 +477,8 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     private static native long sumOfParts(long context, int parts);
 
     private static native long sumWords(long context, long memory, int words);
+
+    private static native void takeLargePages(long memory, int bytes);
 
     private static native void clear(long context, long memory, int bytes);
 

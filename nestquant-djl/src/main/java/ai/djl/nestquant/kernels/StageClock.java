@@ -244,6 +244,11 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
+        public void takeLargePages(ByteBuffer memory) {
+            plain.takeLargePages(memory);
+        }
+
+        @Override
         public void clear(ByteBuffer memory) {
             plain.clear(memory);
         }

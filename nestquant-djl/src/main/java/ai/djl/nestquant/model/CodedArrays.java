@@ -18,6 +18,13 @@ sealed interface CodedArrays permits PackedArrays, Int8Arrays {
         return array;
     }
 
+    /** Allocates room for codes, see {@link Kernels#takeLargePages}; what is in it is anything. */
+    static NDArray room(NDManager manager, Shape shape, DataType type) {
+        NDArray array = manager.create(shape, type);
+        Kernels.best().takeLargePages(array.toByteBuffer(true));
+        return array;
+    }
+
     /** Returns the codes, whose manager owns the memory. */
     NDArray words();
 

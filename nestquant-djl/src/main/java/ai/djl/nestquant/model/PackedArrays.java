@@ -22,16 +22,37 @@ import java.util.Map;
 record PackedArrays(NDArray words, NDArray betas, NDArray rowScales, PackedMatrix matrix)
         implements CodedArrays {
 
+    /** Makes an array of new memory. */
+    private interface Allocation {
+        NDArray of(NDManager manager, Shape shape, DataType type);
+    }
+
     /** Allocates a matrix of zeros. */
     static PackedArrays allocate(
             NDManager manager, PackedCode code, int rows, int columns, float tensorScale) {
+        return allocate(CodedArrays::zeros, manager, code, rows, columns, tensorScale);
+    }
+
+    /** Allocates a matrix all of whose codes and scales are written next. */
+    static PackedArrays allocateRoom(
+            NDManager manager, PackedCode code, int rows, int columns, float tensorScale) {
+        return allocate(CodedArrays::room, manager, code, rows, columns, tensorScale);
+    }
+
+    private static PackedArrays allocate(
+            Allocation array,
+            NDManager manager,
+            PackedCode code,
+            int rows,
+            int columns,
+            float tensorScale) {
         long tiles = (rows + PackedMatrix.TILE_ROWS - 1) / PackedMatrix.TILE_ROWS;
         int blocks = columns / PackedMatrix.BLOCK;
         Shape shape = new Shape(tiles, code.wordsPerRow(blocks), PackedMatrix.TILE_ROWS);
-        NDArray words = CodedArrays.zeros(manager, shape, DataType.INT32);
+        NDArray words = array.of(manager, shape, DataType.INT32);
         Shape indices = new Shape(PackedMatrix.indexBytes(rows, columns));
-        NDArray betas = CodedArrays.zeros(manager, indices, DataType.UINT8);
-        NDArray rowScales = CodedArrays.zeros(manager, new Shape(rows), DataType.UINT8);
+        NDArray betas = array.of(manager, indices, DataType.UINT8);
+        NDArray rowScales = array.of(manager, new Shape(rows), DataType.UINT8);
         return of(code, words, betas, rowScales, columns, tensorScale);
     }
 

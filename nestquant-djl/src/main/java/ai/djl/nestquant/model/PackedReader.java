@@ -36,9 +36,14 @@ final class PackedReader extends LayerReader {
     private static final long MAPPED_FLOATS = 1 << 16;
 
     /** Bytes of words that are converted at once. */
-    private static final int CHUNK_BYTES = 8 << 20;
+    private static final int PIECE_BYTES = 4 << 20;
 
     private final QuantizationConfig quantization;
+
+    /** What is read at once: of all matrices, since direct buffers are freed late. */
+    private ByteBuffer words = ByteBuffer.allocateDirect(0);
+
+    private ByteBuffer betas = words;
     private final Set<String> seen = new HashSet<>();
 
     PackedReader(ModelConfig config, Checkpoint checkpoint, QuantizationConfig quantization) {
@@ -147,23 +152,35 @@ final class PackedReader extends LayerReader {
         if (!(scale > 0) || scale == Float.POSITIVE_INFINITY) {
             throw invalid(scaleName, "is " + scale + ", not positive and finite");
         }
-        PackedArrays arrays = PackedArrays.allocate(manager, code, out, columns, scale);
+        PackedArrays arrays = PackedArrays.allocateRoom(manager, code, out, columns, scale);
         checkpoint.read(name + ".row_scales", 0, arrays.matrix().rowScales());
-        int wordBytes = arrays.matrix().wordsPerTile() * Integer.BYTES;
-        int betaBytes = blocks * Integer.BYTES;
-        int step = Math.max(1, CHUNK_BYTES / wordBytes);
-        ByteBuffer words = ByteBuffer.allocateDirect((int) Math.min(step, tiles) * wordBytes);
-        ByteBuffer betas = ByteBuffer.allocateDirect((int) Math.min(step, tiles) * betaBytes);
-        for (int tile = 0; tile < tiles; tile += step) {
-            int count = (int) Math.min(step, tiles - tile);
-            words.clear().limit(count * wordBytes);
-            betas.clear().limit(count * betaBytes);
+        convert(name, arrays.matrix());
+        return arrays;
+    }
+
+    /** Reads and converts a matrix piece by piece. */
+    private void convert(String name, PackedMatrix matrix) throws CheckpointException {
+        int wordBytes = matrix.wordsPerTile() * Integer.BYTES;
+        int betaBytes = matrix.blocks() * Integer.BYTES;
+        int step = Math.max(1, PIECE_BYTES / wordBytes);
+        for (int tile = 0; tile < matrix.tiles(); tile += step) {
+            int count = Math.min(step, matrix.tiles() - tile);
+            words = room(words, count * wordBytes);
+            betas = room(betas, count * betaBytes);
             checkpoint.read(name + ".words", (long) tile * wordBytes, words);
             checkpoint.read(name + ".betas", (long) tile * betaBytes, betas);
             StoredCodes codes = new StoredCodes(words.flip(), betas.flip());
-            Kernels.best().readStored(codes, arrays.matrix(), tile);
+            Kernels.best().readStored(codes, matrix, tile);
         }
-        return arrays;
+    }
+
+    /** Returns a buffer of so many bytes, the one that is there if it is large enough. */
+    private static ByteBuffer room(ByteBuffer buffer, int bytes) {
+        ByteBuffer enough =
+                buffer.capacity() < bytes
+                        ? ByteBuffer.allocateDirect(Math.max(bytes, PIECE_BYTES))
+                        : buffer;
+        return enough.clear().limit(bytes);
     }
 
     private CodedVocabulary int8Vocabulary(String name, NDManager manager)

@@ -150,6 +150,12 @@ public abstract class KernelsContract {
             stored.read(tile, expected, tile);
         }
         PackedMatrix actual = PackedMatrix.allocate(code, rows, columns, 1f);
+        for (int i = 0; i < actual.words().capacity(); i++) {
+            actual.words().put(i, random.nextInt()); // is overwritten
+        }
+        for (int i = 0; i < actual.indexAt(actual.tiles(), 0); i++) {
+            actual.betas().put(i, (byte) random.nextInt());
+        }
         kernels(2).readStored(stored, actual, 0);
         Assert.assertEquals(actual.words(), expected.words());
         Assert.assertEquals(actual.betas(), expected.betas());
