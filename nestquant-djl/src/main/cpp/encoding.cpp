@@ -21,7 +21,7 @@ constexpr LatticeCode CODES[] = {
 /** Below it the scale of a vector that stands alone is 0. */
 constexpr double SMALLEST_SCALE = 1e-12;
 
-/** Place of a_7's lowest bit, which holds that of the doubled coordinates, see PackedMatrix.java. */
+/** Place of a_7's lowest bit, which holds that of the doubled coordinates, see LeaderWord.java. */
 constexpr int PARITY_BIT = 28;
 
 constexpr std::uint64_t EACH_BYTE = 0x0101010101010101u;

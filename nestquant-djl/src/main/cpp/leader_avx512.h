@@ -47,15 +47,11 @@ NQ_INLINE __m512i shifted(__m512i v) {
     return LEFT > 0 ? _mm512_slli_epi32(v, LEFT) : RIGHT > 0 ? _mm512_srli_epi32(v, RIGHT) : v;
 }
 
-/** The bits of a code's coordinate, log2 q. */
-template <typename L>
-constexpr int WIDTH_OF = L::RATIO == 16 ? 4 : 3;
-
 /**
  * What is to flip in bytes with a field from bit `place` on, by the number that `unpack` makes of a
  * word's lowest bits: the sign, p below the field, and in a_7 what stands there for its lowest bit.
- * Bit 1 of the number is p, which stands there, bit 0 differs from p by a_3's and bit 2 is the
- * parity of the other six.
+ * Bit 1 of the number is p, bit 0 is p plus a_3's lowest bit, and bit 2 the parity of the six that
+ * are left.
  */
 constexpr std::int32_t flips(int number, int place, int width) {
     int p = number >> 1 & 1;
@@ -71,7 +67,7 @@ constexpr std::int32_t flips(int number, int place, int width) {
 template <typename L, int LOW, int HIGH>
 NQ_INLINE Block unpack(__m512i word, long long lowField, __m512i high) {
     constexpr int P = L::PLACE;
-    constexpr int W = WIDTH_OF<L>;
+    constexpr int W = L::RATIO == 16 ? 4 : 3;
     constexpr int FIELD = ((1 << W) - 1) << P;
     constexpr int BELOW = 1 << (P - 1) | 1 << (P + W - 1);
     const Lanes table = {
@@ -188,7 +184,7 @@ struct Dual {
     }
 };
 
-/** Leaders of E8 modulo q·E8, unpacked as bytes 128·y/q + 128: where the index says so, one moves. */
+/** Leaders of E8 modulo q·E8, unpacked as bytes 128·y/q + 128: one moves where the index says so. */
 template <int Q>
 struct Gosset {
     static constexpr int RATIO = Q;

@@ -27,7 +27,7 @@ NQ_INLINE Part productSums(Part a, Part b) {
 #endif
 }
 
-/** v with bit BIT, the place of a_7's lowest bit, from `parity`, and p, which stood there, in bytes. */
+/** v with a_7's lowest bit, bit BIT, from `parity`; p, which stood there, to all bytes beside q. */
 template <int BIT>
 NQ_INLINE Part restored(Part v, Part parity, std::int32_t q, Part& p) {
     p = spread(v, BIT, bytes(1)) | q;
