@@ -52,8 +52,9 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::uint8_t* c
         }
         C::unpack(at + first, blocks + n * C::GROUP);
         for (int i = 0; i < C::GROUP && i < count; i++) {
+            int block = group * C::GROUP + i;
             index[n * C::GROUP + i] =
-                indexBits(betas[n] + (group * C::GROUP + i) * INDEX_BYTES, first);
+                indexBits<typename C::Leader>(betas[n] + block * INDEX_BYTES, first);
         }
     }
     if (first == 0) {
@@ -169,7 +170,7 @@ void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
             Part index[C::GROUP] = {};
             C::unpack(words + first / C::GROUP * (C::INTS * ROWS) + lane, decoded);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-                index[i] = indexBits(betas + (first + i) * INDEX_BYTES, lane);
+                index[i] = indexBits<L>(betas + (first + i) * INDEX_BYTES, lane);
             }
             L::template leaders<C::GROUP>(decoded, index);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
