@@ -65,7 +65,7 @@ level_flags() {
     case $1 in
         avx512)
             echo "$(level_flags avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" \
-                "-mavx512vbmi -mavx512bitalg -mavx512vpopcntdq -mavx512vbmi2 -mgfni -mprefer-vector-width=512"
+                "-mavx512vbmi -mgfni -mprefer-vector-width=512"
             ;;
         avx2) echo "-mavx2 -mfma -mf16c -mbmi -mbmi2 -mpopcnt" ;;
         baseline) ;;

@@ -176,7 +176,7 @@ struct Level {
 };
 
 namespace avx512 {
-/** AVX-512 F, BW, DQ, VL, VNNI, VBMI, VBMI2, BITALG, VPOPCNTDQ and GFNI: Ice Lake, Zen 4 and later. */
+/** AVX-512 F, BW, DQ, VL, VNNI and VBMI, and GFNI: Ice Lake, Zen 4 and later. */
 extern const Level level;
 }  // namespace avx512
 

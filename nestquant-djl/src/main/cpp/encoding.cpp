@@ -21,7 +21,7 @@ constexpr LatticeCode CODES[] = {
 /** Below it the scale of a vector that stands alone is 0. */
 constexpr double SMALLEST_SCALE = 1e-12;
 
-/** Place of a_7's lowest bit, which holds that of the doubled coordinates, see PackedMatrix.java. */
+/** Place of a_7's lowest bit, which holds that of the doubled coordinates, see LeaderWord.java. */
 constexpr int PARITY_BIT = 28;
 
 constexpr std::uint64_t EACH_BYTE = 0x0101010101010101u;
@@ -170,7 +170,8 @@ void storeRow(const PackedRows& to, int at, const EncodedRow& row) {
     for (int block = 0; block < blocks; block++) {
         std::uint64_t y = bytesOf(row.points + 8 * block);
         words[block * ROWS] = static_cast<std::int32_t>(cosetWord(y));
-        replace(betas[block], 3u << 2 * lane, static_cast<std::uint32_t>(row.indices[block]) << 2 * lane);
+        std::uint32_t index = row.indices[block];
+        replace(betas[block], 3u << 2 * lane, index << 2 * lane);
     }
     to.exponents[at] = static_cast<std::uint8_t>(row.exponent);
 }

@@ -220,6 +220,22 @@ NQ_INLINE Part maxBytes(Part a, Part b) {
 #endif
 }
 
+/** The lowest byte of every lane, in all of it. */
+NQ_INLINE Part lowestByte(Part v) {
+#if NQ_VNNI
+    return (Part)_mm512_shuffle_epi8(
+        (__m512i)v, _mm512_set4_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0));
+#elif defined(__AVX2__)
+    const __m256i from = _mm256_set_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0,
+                                          0x0C0C0C0C, 0x08080808, 0x04040404, 0);
+    return (Part)_mm256_shuffle_epi8((__m256i)v, from);
+#else
+    v &= 255;
+    v |= v << 8;
+    return v | v << 16;
+#endif
+}
+
 /** Σ of the four bytes of every lane, unsigned and each at most 63. */
 NQ_INLINE Part sumBytes(Part v) {
 #if NQ_VNNI

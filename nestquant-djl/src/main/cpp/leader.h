@@ -37,15 +37,15 @@ namespace nq {
 namespace NQ_LEVEL {
 namespace {
 
-/** m·y of every byte, from unsigned bytes of leaders. */
+/** m·y of every byte modulo 256, from unsigned bytes of leaders. */
 template <typename L>
 NQ_INLINE Part integers(Part leaders, Part m) {
+    constexpr std::int32_t ODD = static_cast<std::int32_t>(0xFF00FF00);
     Shorts steps = (Shorts)twiceSteps(m);
-    Shorts even = (Shorts)(leaders & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    Shorts odd = (Shorts)(shiftRight(leaders, 8) & 0x00FF00FF) - static_cast<std::int16_t>(L::OFFSET);
-    even *= steps;
-    odd *= steps;
-    return ((Part)even & 0x00FF00FF) | ((Part)odd << 8 & (std::int32_t)0xFF00FF00);
+    Part y = (Part)((Bytes)leaders - (Bytes)all<Part>(bytes(L::OFFSET)));
+    Part even = (Part)((Shorts)y * steps);
+    Part odd = (Part)((Shorts)(y & ODD) * steps);
+    return (even & ~ODD) | odd;
 }
 
 /** Integers of WIDTH rows of a block to int8 [2][16 rows][4 columns]. */

@@ -2,7 +2,7 @@
 
 /**
  * Leaders of a tile's blocks with AVX-512, see leader.h: 12 instructions for 128 weights of 16·D8*
- * and 28 of 16·E8, besides loads, from the word to the sum of products.
+ * and 27 of 16·E8, besides loads, from the word to the sum of products.
  */
 namespace nq {
 namespace NQ_LEVEL {
@@ -39,49 +39,64 @@ NQ_INLINE __m512i transformed(__m512i v, long long matrix) {
     return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(matrix), FLIPPED);
 }
 
-/**
- * What the lowest bits of the fields of a word amount to, by the number that `unpack` makes of them:
- * its bit 1 is p, which stands for a_7's, bit 0 differs from p by a_3's, bit 2 is the parity of
- * the other six. Here p as the lowest bit of the eight bytes and, in a_7's place, a_7's bit for p.
- */
-constexpr std::int32_t lowestBits(int number, int place) {
-    int p = number >> 1 & 1;
-    int wrong = (number ^ number >> 2) & 1;
-    return bytes(p << (place - 1)) | wrong << (place + 24);
+/** v with bit FROM of every lane in the place of bit TO. */
+template <int FROM, int TO>
+NQ_INLINE __m512i shifted(__m512i v) {
+    constexpr int LEFT = TO > FROM ? TO - FROM : 0;
+    constexpr int RIGHT = FROM > TO ? FROM - TO : 0;
+    return LEFT > 0 ? _mm512_slli_epi32(v, LEFT) : RIGHT > 0 ? _mm512_srli_epi32(v, RIGHT) : v;
 }
 
 /**
- * Bytes y·2^s + offset of words whose bytes hold two fields: matrices move them to bit L::PLACE,
- * s + 1, and L::TOP flips the sign; `low` and `high` are the places of their lowest bits.
+ * What is to flip in bytes with a field from bit `place` on, by the number that `unpack` makes of a
+ * word's lowest bits: the sign, p below the field, and in a_7 what stands there for its lowest bit.
+ * Bit 1 of the number is p, bit 0 is p plus a_3's lowest bit, and bit 2 the parity of the six that
+ * are left.
  */
-template <typename L>
-NQ_INLINE Block unpack(__m512i word, long long lowField, long long highField, int low, int high) {
-    constexpr int S = L::PLACE;
+constexpr std::int32_t flips(int number, int place, int width) {
+    int p = number >> 1 & 1;
+    int wrong = (number ^ number >> 2) & 1;
+    return bytes(p << (place - 1) | 1 << (place + width - 1)) ^ wrong << (place + 24);
+}
+
+/**
+ * Bytes y·2^s + offset, their fields from bit L::PLACE = s + 1 on. A matrix makes the first four of
+ * the word's bytes, whose fields begin with bits LOW and HIGH; `high` has the others in place
+ * beside bits of any kind.
+ */
+template <typename L, int LOW, int HIGH>
+NQ_INLINE Block unpack(__m512i word, long long lowField, __m512i high) {
+    constexpr int P = L::PLACE;
+    constexpr int W = L::RATIO == 16 ? 4 : 3;
+    constexpr int FIELD = ((1 << W) - 1) << P;
+    constexpr int BELOW = 1 << (P - 1) | 1 << (P + W - 1);
     const Lanes table = {
-        lowestBits(0, S), lowestBits(1, S), lowestBits(2, S), lowestBits(3, S),
-        lowestBits(4, S), lowestBits(5, S), lowestBits(6, S), lowestBits(7, S),
-        lowestBits(0, S), lowestBits(1, S), lowestBits(2, S), lowestBits(3, S),
-        lowestBits(4, S), lowestBits(5, S), lowestBits(6, S), lowestBits(7, S)};
-    __m512i pairs = transformed<0>(word, row(0, 1 << low | 1 << high) | row(1, 1 << high));
+        flips(0, P, W), flips(1, P, W), flips(2, P, W), flips(3, P, W),
+        flips(4, P, W), flips(5, P, W), flips(6, P, W), flips(7, P, W),
+        flips(0, P, W), flips(1, P, W), flips(2, P, W), flips(3, P, W),
+        flips(4, P, W), flips(5, P, W), flips(6, P, W), flips(7, P, W)};
+    __m512i pairs = transformed<0>(word, row(0, 1 << LOW | 1 << HIGH) | row(1, 1 << HIGH));
     __m512i number =
         _mm512_dpbusd_epi32(_mm512_setzero_si512(), pairs, _mm512_set1_epi32(0x01040404));
-    __m512i lowest = _mm512_permutexvar_epi32(number, (__m512i)table);
+    __m512i flip = _mm512_permutexvar_epi32(number, (__m512i)table);
     // a ^ (b & c)
-    __m512i first = _mm512_ternarylogic_epi32(
-        transformed<L::TOP>(word, lowField), lowest, allBytes(1 << (S - 1)), 0x78);
-    return {(Part)first, (Part)_mm512_xor_si512(transformed<L::TOP>(word, highField), lowest)};
+    return {(Part)_mm512_ternarylogic_epi32(
+                transformed<0>(word, lowField), flip, allBytes(BELOW), 0x78),
+            (Part)_mm512_ternarylogic_epi32(flip, high, allBytes(FIELD), 0x78)};
 }
 
 /** Words of a four-bit code. */
 template <typename L>
-NQ_INLINE Block unpack4(Part word) {
-    return unpack<L>((__m512i)word, moved(0, 4, L::PLACE), moved(4, 4, L::PLACE), 0, 4);
+NQ_INLINE Block unpack4(Part v) {
+    __m512i word = (__m512i)v;
+    return unpack<L, 0, 4>(word, moved(0, 4, L::PLACE), shifted<4, L::PLACE>(word));
 }
 
 /** The first three blocks of a three-bit code's group: block i is in int i. */
 template <typename L>
-NQ_INLINE Block unpack3(Part word) {
-    return unpack<L>((__m512i)word, moved(0, 3, L::PLACE), moved(3, 3, L::PLACE), 0, 3);
+NQ_INLINE Block unpack3(Part v) {
+    __m512i word = (__m512i)v;
+    return unpack<L, 0, 3>(word, moved(0, 3, L::PLACE), shifted<3, L::PLACE>(word));
 }
 
 /** The fourth block of the group, in the top bits of all three ints. */
@@ -89,17 +104,23 @@ template <typename L>
 NQ_INLINE Block unpackFourth(Part a, Part b, Part c) {
     __m512i word = chosen(allBytes(0xC0), (__m512i)a, turned<30>((__m512i)b));
     word = chosen(allBytes(0xF0), word, turned<28>((__m512i)c));
-    return unpack<L>(
+    return unpack<L, 6, 4>(
         word, moved(6, 2, L::PLACE) | moved(2, 1, L::PLACE + 2),
-        moved(4, 2, L::PLACE) | moved(3, 1, L::PLACE + 2), 6, 4);
+        transformed<0>(word, moved(4, 2, L::PLACE) | moved(3, 1, L::PLACE + 2)));
 }
 
-/** Three bits of the index stream for every lane; those above are anything. */
+/** Three bits of the index stream for every lane, from bit L::INDEX on; others are anything. */
+template <typename L>
 NQ_INLINE Part indexBits(const std::uint8_t* block, int) {
-    const Lanes shifts = {0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45};
+    // where a byte of the eight that are loaded begins, which goes on with the first one
+    constexpr int I = 64 - L::INDEX;
+    const Lanes starts = {I % 64, (I + 3) % 64, (I + 6) % 64, (I + 9) % 64,
+                          (I + 12) % 64, (I + 15) % 64, (I + 18) % 64, (I + 21) % 64,
+                          (I + 24) % 64, (I + 27) % 64, (I + 30) % 64, (I + 33) % 64,
+                          (I + 36) % 64, (I + 39) % 64, (I + 42) % 64, (I + 45) % 64};
     long long bits;
     std::memcpy(&bits, block, sizeof bits);
-    return (Part)_mm512_multishift_epi64_epi8((__m512i)shifts, _mm512_set1_epi64(bits));
+    return (Part)_mm512_multishift_epi64_epi8((__m512i)starts, _mm512_set1_epi64(bits));
 }
 
 /** The ladder steps in both halves of every lane. */
@@ -148,8 +169,9 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
 /** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */
 template <int Q>
 struct Dual {
+    static constexpr int RATIO = Q;
     static constexpr int PLACE = 1;
-    static constexpr int TOP = Q;
+    static constexpr int INDEX = 0;
     static constexpr int OFFSET = Q;
 
     template <int N>
@@ -162,11 +184,14 @@ struct Dual {
     }
 };
 
-/** Leaders of E8 modulo q·E8, unpacked as bytes 128·y/q + 128: where the index says so, one moves. */
+/** Leaders of E8 modulo q·E8, unpacked as bytes 128·y/q + 128: one moves where the index says so. */
 template <int Q>
 struct Gosset {
+    static constexpr int RATIO = Q;
     static constexpr int PLACE = Q == 16 ? 4 : 5;
-    static constexpr int TOP = 128;
+
+    /** A table with a number of a coordinate below takes the bit above the ladder's. */
+    static constexpr int INDEX = 1;
     static constexpr int OFFSET = 2 * Q;
 
     template <int N>
@@ -179,10 +204,8 @@ struct Gosset {
 
     static NQ_INLINE void leader(Block& block, Part index) {
         constexpr int M = 2 * Q;
-        const Lanes lowMoves = {M, M << 8, M << 16, M << 24, 0, 0, 0, 0,
-                                M, M << 8, M << 16, M << 24, 0, 0, 0, 0};
-        const Lanes highMoves = {0, 0, 0, 0, M, M << 8, M << 16, M << 24,
-                                 0, 0, 0, 0, M, M << 8, M << 16, M << 24};
+        const Lanes lowMoves = {0, 0, 0, 0, 0, 0, 0, 0, M, M << 8, M << 16, M << 24, 0, 0, 0, 0};
+        const Lanes highMoves = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, M, M << 8, M << 16, M << 24};
         __m512i low = (__m512i)block.low;
         __m512i high = (__m512i)block.high;
         // distances of unsigned bytes from 0 and 256 are 128 - 128·|y|/q, with their low bits free:
@@ -190,22 +213,21 @@ struct Gosset {
         __m512i key = _mm512_min_epu8(
             _mm512_abs_epi8(low), _mm512_or_si512(_mm512_abs_epi8(high), allBytes(4)));
         key = _mm512_or_si512(key, _mm512_set1_epi32(0x03020100));
-        key = _mm512_min_epu8(key, turned<16>(key));
-        key = _mm512_min_epu8(key, turned<8>(key));
-        __mmask16 moves = _mm512_test_epi32_mask((__m512i)index, _mm512_set1_epi32(4));
+        key = _mm512_min_epu8(key, _mm512_srli_epi32(key, 16));
+        key = _mm512_min_epu8(key, _mm512_srli_epi32(key, 8));
+        key = chosen(_mm512_set1_epi32(7), key, (__m512i)index);
         // a byte's top bits become y + 2q: the sign, and beside it its complement
         constexpr int S = PLACE - 1;
         constexpr long long whole = moved(S, 7 - S, 0) | row(7 - S, 128) | row(8 - S, 128);
         block.low = (Part)_mm512_xor_si512(
-            transformed<Q>(low, whole), _mm512_maskz_permutexvar_epi32(moves, key, (__m512i)lowMoves));
+            transformed<Q>(low, whole), _mm512_permutexvar_epi32(key, (__m512i)lowMoves));
         block.high = (Part)_mm512_xor_si512(
-            transformed<Q>(high, whole),
-            _mm512_maskz_permutexvar_epi32(moves, key, (__m512i)highMoves));
+            transformed<Q>(high, whole), _mm512_permutexvar_epi32(key, (__m512i)highMoves));
     }
 
     /** The ladder step of every lane. */
     static NQ_INLINE Part steps(Part index) {
-        const Lanes table = {3, 4, 5, 7, 3, 4, 5, 7, 3, 4, 5, 7, 3, 4, 5, 7};
+        const Lanes table = {3, 3, 4, 4, 5, 5, 7, 7, 3, 3, 4, 4, 5, 5, 7, 7};
         return (Part)_mm512_permutexvar_epi32((__m512i)index, (__m512i)table);
     }
 };

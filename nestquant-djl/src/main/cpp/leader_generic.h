@@ -27,20 +27,7 @@ NQ_INLINE Part productSums(Part a, Part b) {
 #endif
 }
 
-/** The lowest byte of every lane, in all of it. */
-NQ_INLINE Part lowestByte(Part v) {
-#if defined(__AVX2__)
-    const __m256i from = _mm256_set_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0,
-                                          0x0C0C0C0C, 0x08080808, 0x04040404, 0);
-    return (Part)_mm256_shuffle_epi8((__m256i)v, from);
-#else
-    v &= 255;
-    v |= v << 8;
-    return v | v << 16;
-#endif
-}
-
-/** v with bit BIT, the place of a_7's lowest bit, from `parity`, and p, which stood there, in bytes. */
+/** v with a_7's lowest bit, bit BIT, from `parity`; p, which stood there, to all bytes beside q. */
 template <int BIT>
 NQ_INLINE Part restored(Part v, Part parity, std::int32_t q, Part& p) {
     p = spread(v, BIT, bytes(1)) | q;
@@ -72,6 +59,7 @@ NQ_INLINE Block unpackFourth(Part a, Part b, Part c) {
 }
 
 /** Three bits of the index stream for lanes from `first` on; those above are anything. */
+template <typename L>
 NQ_INLINE Part indexBits(const std::uint8_t* block, int first) {
     const Lanes lanes = {0, 3, 6, 9, 12, 15, 18, 21, 0, 3, 6, 9, 12, 15, 18, 21};
     Part shifts;
@@ -121,6 +109,8 @@ NQ_INLINE Part addBlock(Part sum, const Block& block, Part m, std::int32_t corre
 /** Leaders of E8 modulo q·D8*: all that there is to do is unpacking. */
 template <int Q>
 struct Dual {
+    static constexpr int RATIO = Q;
+    static constexpr int INDEX = 0;
     static constexpr int OFFSET = Q;
 
     template <int N>
@@ -144,6 +134,8 @@ struct Dual {
 /** Leaders of E8 modulo q·E8, unpacked as bytes y + q: where the index says so, one moves by 2q. */
 template <int Q>
 struct Gosset {
+    static constexpr int RATIO = Q;
+    static constexpr int INDEX = 0;
     static constexpr int OFFSET = 2 * Q;
 
     template <int N>

@@ -19,11 +19,37 @@ constexpr int STEP_VECTORS = 2;
 constexpr int PANEL_VECTORS = NQ_VNNI ? 6 : 4;
 constexpr int PANEL_TILES = NQ_VNNI ? 4 : 1;
 
-/** y from a row's sum and, where x has 16 bits, that of its lower bytes. */
-NQ_INLINE float scaled(const Rows& x, std::int32_t high, std::int32_t low, float row, float scale) {
-    double sum = x.low == nullptr ? high : 256.0 * high + low;
-    return static_cast<float>(sum * (static_cast<double>(row) * scale));
-}
+/** The scales of a tile's rows; rows beyond the last have none. */
+struct TileScales {
+    double rows[ROWS];
+    int count;
+
+    NQ_INLINE void read(const Matrix& w, int tile) {
+        int left = w.rows - tile * ROWS;
+        count = left < ROWS ? left : ROWS;
+        for (int i = 0; i < ROWS; i++) {
+            rows[i] = i < count ? static_cast<double>(w.rowScale(tile * ROWS + i)) : 0;
+        }
+    }
+
+    /** y from rows' sums and, where x has 16 bits, those of its lower bytes. */
+    template <bool TWO, typename L>
+    NQ_INLINE void write(L high, L low, float scale, float* y) const {
+        std::int32_t upper[ROWS], lower[ROWS];
+        std::memcpy(upper, &high, sizeof upper);
+        std::memcpy(lower, &low, sizeof lower);
+        float out[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            double sum = TWO ? 256.0 * upper[i] + lower[i] : upper[i];
+            out[i] = static_cast<float>(sum * (rows[i] * static_cast<double>(scale)));
+        }
+        if (count == ROWS) {
+            std::memcpy(y, out, sizeof out);
+        } else {
+            std::memcpy(y, out, sizeof(float) * static_cast<std::size_t>(count));
+        }
+    }
+};
 
 /** Sums of both bytes of x with a tile. */
 typedef Part PartSums[2][TILE_PARTS];
@@ -52,8 +78,9 @@ NQ_INLINE void stepLanes(const std::int32_t* const* words, const std::uint8_t* c
         }
         C::unpack(at + first, blocks + n * C::GROUP);
         for (int i = 0; i < C::GROUP && i < count; i++) {
+            int block = group * C::GROUP + i;
             index[n * C::GROUP + i] =
-                indexBits(betas[n] + (group * C::GROUP + i) * INDEX_BYTES, first);
+                indexBits<typename C::Leader>(betas[n] + block * INDEX_BYTES, first);
         }
     }
     if (first == 0) {
@@ -123,15 +150,11 @@ void stepTiles(const Matrix& w, const Rows& x, int vector, int tile,
             words, betas, whole, blocks - whole * C::GROUP, planes, starts, 0, sums);
     }
     for (int n = 0; n < N; n++) {
-        std::int32_t high[ROWS], low[ROWS];
-        std::memcpy(high, sums[n][0], sizeof high);
-        std::memcpy(low, sums[n][1], sizeof low);
-        for (int i = 0; i < ROWS; i++) {
-            int row = (tile + n) * ROWS + i;
-            if (row < w.rows) {
-                y[row] = scaled(x, high[i], low[i], w.rowScale(row), x.scales[vector]);
-            }
-        }
+        Lanes high = load(sums[n][0]);
+        Lanes low = load(sums[n][1]);
+        TileScales scales;
+        scales.read(w, tile + n);
+        scales.write<TWO>(high, low, x.scales[vector], y + (tile + n) * ROWS);
     }
 }
 
@@ -169,7 +192,7 @@ void decodeTileOf(const Matrix& w, int tile, std::int32_t* panel) {
             Part index[C::GROUP] = {};
             C::unpack(words + first / C::GROUP * (C::INTS * ROWS) + lane, decoded);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
-                index[i] = indexBits(betas + (first + i) * INDEX_BYTES, lane);
+                index[i] = indexBits<L>(betas + (first + i) * INDEX_BYTES, lane);
             }
             L::template leaders<C::GROUP>(decoded, index);
             for (int i = 0; i < C::GROUP && first + i < blocks; i++) {
@@ -225,15 +248,14 @@ NQ_INLINE void planeSums(const std::int32_t* const* tiles, int groups,
 }
 
 /** y of V vectors for N tiles of a panel. */
-template <int V, int N>
-void panelBlock(const Matrix& w, const Rows& x, int vector, int tile,
-                const std::int32_t* const* tiles, const std::int32_t* corrections, float* y) {
-    constexpr int PLANES = 2;
-    const std::int8_t* planes[PLANES] = {x.high, x.low};
+template <int V, int N, bool TWO>
+void panelBlock(const Rows& x, int vector, const std::int32_t* const* tiles,
+                const TileScales* scales, const std::int32_t* corrections, float* y, int rows) {
+    constexpr int PLANES = TWO ? 2 : 1;
+    const std::int8_t* planes[] = {x.high, x.low};
     const std::int8_t* entries[PLANES][V];
     Lanes sums[PLANES][V][N] = {};
-    int count = x.low == nullptr ? 1 : PLANES;
-    for (int plane = 0; plane < count; plane++) {
+    for (int plane = 0; plane < PLANES; plane++) {
         for (int v = 0; v < V; v++) {
             entries[plane][v] = planes[plane] + static_cast<std::int64_t>(vector + v) * x.columns;
             for (int n = 0; n < N; n++) {
@@ -241,39 +263,38 @@ void panelBlock(const Matrix& w, const Rows& x, int vector, int tile,
             }
         }
     }
-    if (V == 1 && count == PLANES) {
+    if (V == 1) {
         // a single vector is bound by memory: the panel is read once for both planes
-        planeSums<PLANES * V, N>(tiles, w.columns / 4, entries[0], sums[0]);
+        planeSums<PLANES * V, N>(tiles, x.columns / 4, entries[0], sums[0]);
     } else {
-        for (int plane = 0; plane < count; plane++) {
-            planeSums<V, N>(tiles, w.columns / 4, entries[plane], sums[plane]);
+        for (int plane = 0; plane < PLANES; plane++) {
+            planeSums<V, N>(tiles, x.columns / 4, entries[plane], sums[plane]);
         }
     }
     for (int v = 0; v < V; v++) {
-        float* out = y + static_cast<std::int64_t>(vector + v) * w.rows;
+        float* out = y + static_cast<std::int64_t>(vector + v) * rows;
         for (int n = 0; n < N; n++) {
-            std::int32_t high[ROWS], low[ROWS];
-            store(high, sums[0][v][n]);
-            store(low, sums[1][v][n]);
-            for (int i = 0; i < ROWS; i++) {
-                int row = (tile + n) * ROWS + i;
-                if (row < w.rows) {
-                    out[row] = scaled(x, high[i], low[i], w.rowScale(row), x.scales[vector + v]);
-                }
-            }
+            scales[n].template write<TWO>(
+                sums[0][v][n], sums[PLANES - 1][v][n], x.scales[vector + v], out + n * ROWS);
         }
     }
 }
 
-template <int N>
+/** y of all vectors for N tiles from `tile` on. */
+template <int N, bool TWO>
 void panelTiles(const Matrix& w, const Rows& x, int tile, const std::int32_t* const* tiles,
                 const std::int32_t* corrections, float* y) {
+    TileScales scales[N];
+    for (int n = 0; n < N; n++) {
+        scales[n].read(w, tile + n);
+    }
+    float* first = y + tile * ROWS;
     int vector = 0;
     for (; vector + PANEL_VECTORS <= x.rows; vector += PANEL_VECTORS) {
-        panelBlock<PANEL_VECTORS, N>(w, x, vector, tile, tiles, corrections, y);
+        panelBlock<PANEL_VECTORS, N, TWO>(x, vector, tiles, scales, corrections, first, w.rows);
     }
     for (; vector < x.rows; vector++) {
-        panelBlock<1, N>(w, x, vector, tile, tiles, corrections, y);
+        panelBlock<1, N, TWO>(x, vector, tiles, scales, corrections, first, w.rows);
     }
 }
 
@@ -282,20 +303,39 @@ std::int64_t correctionBytes(const Matrix& w, const Rows& x) {
     return (2 * ints * 4 + 63) / 64 * 64;
 }
 
+/** What addSignedProducts exceeds the products with a row of bytes by. */
+std::int32_t excess(const std::int8_t* x, int columns) {
+    if (SIGNED_OFFSET == 0) {
+        return 0;
+    }
+    Lanes sums = {};
+    int c = 0;
+    for (; c + 4 * ROWS <= columns; c += 4 * ROWS) {
+        sums = addSignedProducts(sums, Lanes{}, load(x + c));
+    }
+    std::int32_t lanes[ROWS];
+    store(lanes, sums);
+    std::int32_t sum = 0;
+    for (int i = 0; i < ROWS; i++) {
+        sum += lanes[i];
+    }
+    for (; c < columns; c++) {
+        sum += SIGNED_OFFSET * x[c];
+    }
+    return sum;
+}
+
 /** y of tiles for all vectors: each tile is decoded once. */
+template <bool TWO>
 void panel(const Matrix& w, const Rows& x, int from, int to, float* y, void* scratch) {
     std::int32_t* corrections = static_cast<std::int32_t*>(scratch);
     std::int32_t* decoded = reinterpret_cast<std::int32_t*>(
         static_cast<char*>(scratch) + correctionBytes(w, x));
-    const std::int8_t* planes[2] = {x.high, x.low};
-    for (int plane = 0; plane < (x.low == nullptr ? 1 : 2); plane++) {
+    const std::int8_t* planes[] = {x.high, x.low};
+    for (int plane = 0; plane < (TWO ? 2 : 1); plane++) {
         for (int v = 0; v < x.rows; v++) {
-            const std::int8_t* row = planes[plane] + static_cast<std::int64_t>(v) * x.columns;
-            std::int32_t sum = 0;
-            for (int c = 0; c < x.columns; c++) {
-                sum += row[c];
-            }
-            corrections[plane * x.rows + v] = -SIGNED_OFFSET * sum;
+            corrections[plane * x.rows + v] =
+                -excess(planes[plane] + static_cast<std::int64_t>(v) * x.columns, x.columns);
         }
     }
     std::int64_t tileInts = static_cast<std::int64_t>(w.columns / 4) * ROWS;
@@ -311,10 +351,10 @@ void panel(const Matrix& w, const Rows& x, int from, int to, float* y, void* scr
             }
         }
         if (count == PANEL_TILES) {
-            panelTiles<PANEL_TILES>(w, x, tile, tiles, corrections, y);
+            panelTiles<PANEL_TILES, TWO>(w, x, tile, tiles, corrections, y);
         } else {
             for (int n = 0; n < count; n++) {
-                panelTiles<1>(w, x, tile + n, tiles + n, corrections, y);
+                panelTiles<1, TWO>(w, x, tile + n, tiles + n, corrections, y);
             }
         }
     }
@@ -335,7 +375,11 @@ void stepOf(const Matrix& w, const Rows& x, int vector, int from, int to, float*
 
 void multiply(const Matrix& w, const Rows& x, int from, int to, float* y, void* scratch) {
     if (x.rows > STEP_VECTORS || w.code == INT8) {
-        panel(w, x, from, to, y, scratch);
+        if (x.low == nullptr) {
+            panel<false>(w, x, from, to, y, scratch);
+        } else {
+            panel<true>(w, x, from, to, y, scratch);
+        }
         return;
     }
     for (int vector = 0; vector < x.rows; vector++) {

@@ -13,6 +13,9 @@ namespace {
 /** Bit 28 of a word, where a_7's lowest bit is: stored in its own way, and p in memory. */
 constexpr int LAST = 1 << 28;
 
+/** The mask that keeps all bits. */
+constexpr std::int32_t ALL = -1;
+
 /** The low three bits of the low nibble of every byte. */
 constexpr std::int32_t LOW_FIELDS = bytes(0x07);
 
@@ -22,37 +25,99 @@ NQ_INLINE Part largestByte(Part v) {
     return maxBytes(v, shiftRight(v, 8));
 }
 
-/** What a coset's word becomes: its leader's, and the index beside that, from two bits of it. */
-template <int BITS, bool DUAL>
-NQ_INLINE void convert(Part& word, Part& index) {
+/** Bits of a where `mask` has ones, of b elsewhere. */
+NQ_INLINE Part chosen(Part mask, Part a, Part b) {
+    return (a & mask) | (b & ~mask);
+}
+
+/** The parity of the lowest bits of nibbles in bit 28; lower ones are anything. */
+NQ_INLINE Part parities(Part v) {
+    return times(v & 0x11111111, 0x11111111);
+}
+
+/** A coset's representative in [-q, q), doubled, with the nibbles of a and p as in memory. */
+struct Coset {
+    Part nibbles;
+    Part p;
+
+    /** Bytes y + q of coordinates 0 to 3 and 4 to 7. */
+    Part low;
+    Part high;
+};
+
+template <int BITS>
+NQ_INLINE Coset coset(Part nibbles, Part p) {
+    constexpr std::int32_t FIELDS = bytes((1 << BITS) - 1);
+    constexpr std::int32_t SIGNS = bytes(1 << (BITS - 1));
+    return {nibbles, p, ((nibbles & FIELDS) ^ SIGNS) << 1 | p,
+            ((shiftRight(nibbles, 4) & FIELDS) ^ SIGNS) << 1 | p};
+}
+
+/** The word of a leader: far ones are q to the other sign, so the top bits of all fields flip. */
+template <int BITS>
+NQ_INLINE Part wordOf(const Coset& c, Part far) {
+    return ((c.nibbles ^ (far & (0x11111111 << (BITS - 1)))) & ~LAST) | (c.p & 1) << 28;
+}
+
+/** The place of p in stored words, the free sign of a_1. */
+template <int BITS>
+constexpr int PARITY_BIT = 8 + BITS - 1;
+
+/** A coset modulo q·D8*, the twin of DualNibbleWord: its word, and the third bit of its index. */
+template <int BITS>
+NQ_INLINE void convertDual(Part& word, Part& index) {
     constexpr int Q = 1 << BITS;
-    constexpr int PARITY_BIT = 8 + BITS - 1;
-    constexpr std::int32_t FIELDS = bytes(Q - 1);
-    Part p = spread(word, PARITY_BIT, bytes(1));
-    Part nibbles = word & ~(1 << PARITY_BIT);
-    // bit 28 of the products is the parity
-    Part b = times(nibbles & (0x11111111 & ~(DUAL ? LAST : 0)), 0x11111111) & LAST;
-    if (DUAL) {
-        index |= shiftRight(word, 26) & 4;
-        nibbles = (nibbles & ~LAST) | b;
-    } else {
-        nibbles ^= b;
+    index |= shiftRight(word, 26) & 4;
+    Part nibbles = word & ~(LAST | 1 << PARITY_BIT<BITS>);
+    nibbles |= parities(nibbles) & LAST;
+    Coset c = coset<BITS>(nibbles, spread(word, PARITY_BIT<BITS>, bytes(1)));
+    word = wordOf<BITS>(c, (Part)(sumBytes(sizes<Q>(c.low) + sizes<Q>(c.high)) > 4 * Q));
+}
+
+/** A coset modulo q·E8 on the way to its leader, the twin of NibbleWord. */
+template <int BITS>
+struct Gathering {
+    static constexpr int Q = 1 << BITS;
+
+    Coset c;
+
+    /** Eight times |y|, and 7 less the coordinate's number: the first of equal ones wins. */
+    Part low;
+    Part high;
+
+    /** Masks: all coordinates are nearer when moved by q, one more by 2q; the latter's size. */
+    Part far;
+    Part moves;
+    Part key;
+
+    explicit NQ_INLINE Gathering(Part word) {
+        Part nibbles = word & ~(1 << PARITY_BIT<BITS>);
+        Part odd = parities(nibbles);
+        c = coset<BITS>(nibbles ^ (odd & LAST), spread(word, PARITY_BIT<BITS>, bytes(1)));
+        Part b = spread(odd, 28, ALL);
+        Part farB = spread(parities(shiftRight(c.nibbles, BITS - 1)), 28, ALL) ^ b;
+        low = sizes<Q>(c.low);
+        high = sizes<Q>(c.high);
+        Part sum = sumBytes(low + high);
+        low = low << 3 | 0x04050607;
+        high = high << 3 | 0x00010203;
+        Part large = largestByte(maxBytes(low, high));
+        Part small = largestByte(maxBytes(low ^ bytes(0xF8), high ^ bytes(0xF8)));
+        // sum - 4q + b·(2q - 2·max) - farB·2·min > 0, all times 4
+        Part excess = 4 * sum - 16 * Q + (b & (8 * Q - (large & 0xF8))) -
+                      (farB & (0xF8 - (small & 0xF8)));
+        far = (Part)(excess > 0);
+        moves = chosen(far, farB, b);
+        key = chosen(far, small ^ 0xF8, large);
     }
-    Part low = sizes<Q>(((nibbles & FIELDS) ^ bytes(Q / 2)) << 1 | p);
-    Part high = sizes<Q>(((shiftRight(nibbles, 4) & FIELDS) ^ bytes(Q / 2)) << 1 | p);
-    Part excess = sumBytes(low + high) - 4 * Q;
-    if (!DUAL) {
-        Part negatives = times(shiftRight(nibbles, BITS - 1) & 0x11111111, 0x11111111) & LAST;
-        Part farMoves = negatives ^ b;
-        Part most = largestByte(maxBytes(low, high)) & 255;
-        Part least = ~largestByte(maxBytes(~low, ~high)) & 255;
-        excess += (spread(b, 28, -1) & 2 * (Q - most)) - (spread(farMoves, 28, -1) & 2 * least);
-        Part moves = ((Part)(excess > 0) & (farMoves ^ b)) ^ b;
-        index |= shiftRight(moves, 26);
-    }
-    // to the other sign, by q in y: the top bits of all fields
-    nibbles ^= (Part)(excess > 0) & (0x11111111 << (BITS - 1));
-    word = (nibbles & ~LAST) | (p & 1) << 28;
+};
+
+/** A coset modulo q·E8: its word, and whether a coordinate moves. */
+template <int BITS>
+NQ_INLINE void convert(Part& word, Part& index) {
+    Gathering<BITS> g(word);
+    word = wordOf<BITS>(g.c, g.far);
+    index |= g.moves & 4;
 }
 
 /** Two bits for each of WIDTH lanes from `first` on. */
@@ -96,7 +161,7 @@ NQ_INLINE void joinGroup(const Part* words, std::int32_t* ints) {
         return;
     }
     Part tops[] = {(words[3] & bytes(0x03)) << 6, (words[3] & bytes(0x30)) << 2,
-                    (words[3] & bytes(0x04)) << 4 | (words[3] & bytes(0x40)) << 1};
+                   (words[3] & bytes(0x04)) << 4 | (words[3] & bytes(0x40)) << 1};
     for (int i = 0; i < 3; i++) {
         Part fields = (words[i] & LOW_FIELDS) | (words[i] >> 1 & LOW_FIELDS << 3);
         store(ints + i * ROWS, fields | tops[i]);
@@ -123,7 +188,11 @@ void readTile(const StoredTiles& s, int tile, std::int32_t* words, std::uint8_t*
                     continue;
                 }
                 Part index = storedIndices(s.betas[column + i], lane);
-                convert<BITS, DUAL>(group[i], index);
+                if (DUAL) {
+                    convertDual<BITS>(group[i], index);
+                } else {
+                    convert<BITS>(group[i], index);
+                }
                 store(indices[i] + lane, index);
             }
             joinGroup<BITS>(group, words + at + lane);
@@ -147,18 +216,23 @@ void readStored(const StoredTiles& s, int tile, std::int32_t* words, std::uint8_
 }
 
 void decodeStored(const StoredTiles& s, int tile, std::int32_t* panel) {
-    using Code = FourBits<Gosset>;
+    using Leader = Gosset<16>;
     int blocks = s.columns / 8;
     const std::int32_t* words = s.words + static_cast<std::int64_t>(tile) * blocks * ROWS;
     const std::int32_t* betas = s.betas + static_cast<std::int64_t>(tile) * blocks;
     for (int block = 0; block < blocks; block++) {
         for (int lane = 0; lane < ROWS; lane += WIDTH) {
-            Part word = load<Part>(words + block * ROWS + lane);
-            Part index = storedIndices(betas[block], lane);
-            convert<4, false>(word, index);
-            Block decoded = unpack4<Code::Leader>(word);
-            Code::Leader::leaders<1>(&decoded, &index);
-            writeIntegers<Code::Leader>(decoded, index, panel + block * 2 * ROWS + lane);
+            Gathering<4> g(load<Part>(words + block * ROWS + lane));
+            Part key = lowestByte(g.key);
+            Part moves = g.moves & bytes(2 * Leader::RATIO);
+            Part far = g.far & bytes(3 * Leader::RATIO);
+            Block leader = {
+                (g.c.low + bytes(Leader::RATIO)) ^ far ^
+                    ((Part)((Bytes)g.low == (Bytes)key) & moves),
+                (g.c.high + bytes(Leader::RATIO)) ^ far ^
+                    ((Part)((Bytes)g.high == (Bytes)key) & moves)};
+            Part index = storedIndices(betas[block], lane) << Leader::INDEX;
+            writeIntegers<Leader>(leader, index, panel + block * 2 * ROWS + lane);
         }
     }
 }
