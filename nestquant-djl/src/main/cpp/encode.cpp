@@ -22,10 +22,7 @@ struct Search {
     int patience;
 };
 
-/** The search for rows of a matrix. */
-constexpr Search ofRows(int window) {
-    return {window, 8};
-}
+constexpr int PATIENCE = 8;
 
 /** Σ x², block by block, floats added to a double, and the largest of a block. */
 struct Norms {
@@ -36,7 +33,7 @@ struct Norms {
 /** The search for a vector that stands alone. */
 constexpr Search ofVector(int columns, const Norms& norms) {
     bool alike = static_cast<double>(norms.largest) * (columns / 8) < 2 * norms.sum;
-    return {columns < 2048 || alike ? 2 : 1, 2};
+    return columns >= 2048 && !alike ? Search{1, 2} : Search{2, PATIENCE};
 }
 
 /** A sum of floats in any order that is so many times larger is larger in order, too. */
@@ -601,7 +598,7 @@ template <bool DUAL>
 bool encodeRow(
     const LatticeCode& code, float tensorScale, int window, const Row& row, double norm,
     EncodedRow& out) {
-    RowEncoder<DUAL> encoder{&code, ofRows(window), row, tensorScale, {}};
+    RowEncoder<DUAL> encoder{&code, Search{window, PATIENCE}, row, tensorScale, {}};
     if (!arrange(code, encoder.row)) {
         return false;
     }
