@@ -152,7 +152,6 @@ struct Level {
     bool (*encodeVector)(
         Pool& pool,
         const LatticeCode& code,
-        int window,
         const float* x,
         int columns,
         void* scratch,

@@ -68,7 +68,6 @@ bool encodeRow(
 bool encodeVector(
     Pool& pool,
     const LatticeCode& code,
-    int window,
     const float* x,
     int columns,
     void* scratch,
@@ -86,9 +85,6 @@ std::int64_t encodeBytes(int columns);
 /** Lays out an encoded row in `memory` of so many bytes; returns the scratch beside it. */
 float* encodedRow(void* memory, int columns, EncodedRow& row);
 
-/** Returns Σ x², block by block, floats added to a double. */
-double sumOfSquares(const float* x, int columns);
-
 /**
  * Returns the scale with exponent 0 for a vector of a squared norm that stands alone, 1024 times the
  * one that suits its root mean square; 0 if that is below 1e-12, where the vector counts as zero.
@@ -98,8 +94,8 @@ float tensorScaleOf(const LatticeCode& code, double norm, int columns);
 /** Returns what the ordinal of codec.PackedCode stands for. */
 const LatticeCode& latticeCode(int ordinal);
 
-/** Writes the integers m·y of a row, int8 [columns]. */
-void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns, std::int8_t* out);
+/** Replaces the points of a row by the integers m·y. */
+void decodeIntegers(const LatticeCode& code, int columns, EncodedRow& row);
 
 /** Where rows of a codec.PackedMatrix are written to. */
 struct PackedRows {
@@ -133,7 +129,6 @@ int encodeIntegers(
     const float* x,
     int rows,
     int columns,
-    int window,
     std::int8_t* integers,
     float* scales);
 

@@ -89,7 +89,6 @@ struct IntegersJob {
     const float* x;
     int rows;
     int columns;
-    int window;
     std::int8_t* integers;
     float* scales;
 
@@ -101,7 +100,7 @@ void encodeVector(void* shared, int part) {
     IntegersJob& job = *static_cast<IntegersJob*>(shared);
     std::int64_t at = static_cast<std::int64_t>(part) * job.columns;
     if (!job.level->encodeVector(
-            job.pool, job.code, job.window, job.x + at, job.columns,
+            job.pool, job.code, job.x + at, job.columns,
             threadScratch(encodeBytes(job.columns)), job.integers + at, job.scales + part)) {
         int first = job.bad;
         while (part < first && !job.bad.compare_exchange_weak(first, part)) {
@@ -115,24 +114,12 @@ const LatticeCode& latticeCode(int ordinal) {
     return CODES[ordinal];
 }
 
-double sumOfSquares(const float* x, int columns) {
-    double norm = 0;
-    for (int block = 0; block < columns; block += 8) {
-        float sum = 0;
-        for (int i = 0; i < 8; i++) {
-            sum += x[block + i] * x[block + i];
-        }
-        norm += static_cast<double>(sum);
-    }
-    return norm;
-}
-
 float tensorScaleOf(const LatticeCode& code, double norm, int columns) {
     double scale = code.unit * __builtin_sqrt(norm / columns);
     return scale < SMALLEST_SCALE ? 0 : static_cast<float>(scale * 1024);
 }
 
-void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns, std::int8_t* out) {
+void decodeIntegers(const LatticeCode& code, int columns, EncodedRow& row) {
     for (int block = 0; block < columns / 8; block++) {
         // every other byte at a time, products modulo 256 with room for what is above
         std::uint64_t step = static_cast<std::uint64_t>(code.steps[row.indices[block]]);
@@ -141,7 +128,7 @@ void decodeIntegers(const LatticeCode& code, const EncodedRow& row, int columns,
         std::uint64_t even = (bytes & EVEN_BYTES) * step & EVEN_BYTES;
         std::uint64_t odd = (bytes >> 8 & EVEN_BYTES) * step & EVEN_BYTES;
         bytes = even | odd << 8;
-        std::memcpy(out + 8 * block, &bytes, 8);
+        std::memcpy(row.points + 8 * block, &bytes, 8);
     }
 }
 
@@ -190,7 +177,7 @@ void storeRow(const PackedRows& to, int at, const EncodedRow& row) {
 }
 
 std::int64_t encodeScratch(int columns) {
-    return std::int64_t{columns / 8 + 15} / 16 * 16 * (2 * 12 + 3);
+    return std::int64_t{columns / 8 + 15} / 16 * 16 * (12 + 3 + MAX_STEPS);
 }
 
 std::int64_t encodeBytes(int columns) {
@@ -211,11 +198,10 @@ int encodeIntegers(
     const float* x,
     int rows,
     int columns,
-    int window,
     std::int8_t* integers,
     float* scales) {
     IntegersJob job = {
-        context.level, context.pool, CODES[code], x, rows, columns, window, integers, scales, {rows}};
+        context.level, context.pool, CODES[code], x, rows, columns, integers, scales, {rows}};
     context.pool.run(rows, encodeVector, &job);
     return job.bad == rows ? -1 : job.bad.load();
 }

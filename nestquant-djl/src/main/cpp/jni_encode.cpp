@@ -52,7 +52,7 @@ NQ_JNI(jint, NativeKernels_encodeRows)
  * first row with an entry that cannot be encoded, or -1.
  */
 NQ_JNI(jint, NativeKernels_encodeIntegers)
-(JNIEnv* env, jclass, jlong handle, jint code, jint rows, jint columns, jint window, jfloatArray x,
+(JNIEnv* env, jclass, jlong handle, jint code, jint rows, jint columns, jfloatArray x,
  jbyteArray integers, jfloatArray scales) {
     float* entries = static_cast<float*>(env->GetPrimitiveArrayCritical(x, nullptr));
     void* out = env->GetPrimitiveArrayCritical(integers, nullptr);
@@ -63,7 +63,6 @@ NQ_JNI(jint, NativeKernels_encodeIntegers)
         entries,
         rows,
         columns,
-        window,
         static_cast<std::int8_t*>(out),
         static_cast<float*>(outScales));
     env->ReleasePrimitiveArrayCritical(scales, outScales, 0);

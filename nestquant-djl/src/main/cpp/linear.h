@@ -16,9 +16,6 @@ constexpr int TILES = 4;
 /** Parts per thread: a thread that was interrupted leaves its rest to the others. */
 constexpr int PARTS = 6;
 
-/** Exponents of a token's scale tried to each side, model.ActivationCode.SCALE_WINDOW. */
-constexpr int ACTIVATION_WINDOW = 2;
-
 NQ_INLINE int bound(int units, int part, int parts) {
     return static_cast<int>(static_cast<std::int64_t>(units) * part / parts);
 }
@@ -177,7 +174,7 @@ struct Prepare {
     bool code(const float* x, std::int8_t* high, std::int8_t* low, float* scale, void* scratch) const {
         int n = rotation->padded;
         // the workers help with a single token
-        return bits == 4 ? encodeVector(*pool, latticeCode(E8_16), ACTIVATION_WINDOW, x, n, scratch, high, scale)
+        return bits == 4 ? encodeVector(*pool, latticeCode(E8_16), x, n, scratch, high, scale)
                          : roundRow(x, n, bits, high, low, scale);
     }
 

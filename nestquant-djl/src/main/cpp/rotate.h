@@ -40,6 +40,36 @@ void sixteenPoints(float* x, int n) {
     }
 }
 
+/** One level within groups of vectors. */
+void longLevel(float* x, int n, int half) {
+    for (int b = 0; b < n; b += 2 * half) {
+        for (int i = b; i < b + half; i += 16) {
+            Floats u = loadFloats(x + i);
+            Floats v = loadFloats(x + i + half);
+            storeFloats(x + i, u + v);
+            storeFloats(x + i + half, u - v);
+        }
+    }
+}
+
+/** Two levels in one go: entries that leave the first-level cache do so half as often. */
+void twoLevels(float* x, int n, int half) {
+    for (int b = 0; b < n; b += 4 * half) {
+        for (int i = b; i < b + half; i += 16) {
+            Floats v[4];
+            for (int k = 0; k < 4; k++) {
+                v[k] = loadFloats(x + i + k * half);
+            }
+            Floats sums[] = {v[0] + v[1], v[2] + v[3]};
+            Floats differences[] = {v[0] - v[1], v[2] - v[3]};
+            storeFloats(x + i, sums[0] + sums[1]);
+            storeFloats(x + i + half, differences[0] + differences[1]);
+            storeFloats(x + i + 2 * half, sums[0] - sums[1]);
+            storeFloats(x + i + 3 * half, differences[0] - differences[1]);
+        }
+    }
+}
+
 /** x [padded] times the signs. */
 NQ_INLINE void flip(const Rotation& r, float* x) {
     for (int i = 0; i < r.padded; i++) {
@@ -57,16 +87,12 @@ void hadamard(const Rotation& r, float* x) {
         return;
     }
     sixteenPoints(x, n);
-    for (int level = 4; level < r.exponent; level++) {
-        int half = 1 << level;
-        for (int b = 0; b < n; b += 2 * half) {
-            for (int i = b; i < b + half; i += 16) {
-                Floats u = loadFloats(x + i);
-                Floats v = loadFloats(x + i + half);
-                storeFloats(x + i, u + v);
-                storeFloats(x + i + half, u - v);
-            }
-        }
+    int level = 4;
+    for (; level + 1 < r.exponent; level += 2) {
+        twoLevels(x, n, 1 << level);
+    }
+    if (level < r.exponent) {
+        longLevel(x, n, 1 << level);
     }
 }
 

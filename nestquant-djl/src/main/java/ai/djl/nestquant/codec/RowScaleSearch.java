@@ -6,17 +6,14 @@ package ai.djl.nestquant.codec;
  *
  * <p>All exponents around the Gaussian scale are tried, because the error of a row is no smooth
  * function of its scale: that roughness is what the search gains from. Where the best of them
- * cannot hold all blocks, the search goes on to coarser scales until one can, or {@value #PATIENCE}
- * in a row are no better: what shortened blocks lose shrinks steadily with coarser scales, what all
- * others lose grows.
+ * cannot hold all blocks, the search goes on to coarser scales until one can, or a few in a row are
+ * no better: what shortened blocks lose shrinks steadily with coarser scales, what all others lose
+ * grows.
  *
  * <p>Holds scratch through its encoder: one instance per thread.
  */
 final class RowScaleSearch {
     private static final int LARGEST_EXPONENT = 255;
-
-    /** Without a limit rows with giants (Student t with 3 degrees of freedom) lose no less. */
-    private static final int PATIENCE = 8;
 
     /** {@code 2^((i + 1/2)/12)}, correctly rounded: the exponents i and i + 1 are equally near. */
     private static final double[] HALF_WAY = {
@@ -37,14 +34,19 @@ final class RowScaleSearch {
     private final BlockEncoder encoder;
     private final float tensorScale;
     private final int window;
+    private final int patience;
     private double least;
     private boolean leastOverloads;
 
-    /** Makes a search over {@code window} exponents to each side of the Gaussian scale. */
-    RowScaleSearch(BlockEncoder encoder, float tensorScale, int window) {
+    /**
+     * Makes a search over {@code window} exponents to each side of the Gaussian scale, and more
+     * while blocks overload and fewer than {@code patience} coarser scales in a row are no better.
+     */
+    RowScaleSearch(BlockEncoder encoder, float tensorScale, int window, int patience) {
         this.encoder = encoder;
         this.tensorScale = tensorScale;
         this.window = window;
+        this.patience = patience;
     }
 
     /**
@@ -66,7 +68,7 @@ final class RowScaleSearch {
         }
         // the best so far shortens blocks: a scale that covers more of them may be better
         int e = clamp(centre - window) - 1;
-        for (; e >= clamp(best - PATIENCE) && leastOverloads; e--) {
+        for (; e >= clamp(best - patience) && leastOverloads; e--) {
             best = improves(e, entries, start, columns) ? e : best;
         }
         return best;

@@ -13,7 +13,6 @@ import java.nio.FloatBuffer;
 final class Checks {
     private static final float SMALLEST_TENSOR_SCALE = 1e-9f;
     private static final float LARGEST_SCALE = 1e16f;
-    private static final int LARGEST_WINDOW = 24;
 
     private Checks() {}
 
@@ -80,15 +79,11 @@ final class Checks {
     }
 
     /** Vectors to encode; returns their length. */
-    static int vectors(float[] x, int rows, int scaleWindow) {
+    static int vectors(float[] x, int rows) {
         int columns = rows == 0 ? 0 : x.length / rows;
         if (rows < 0 || rows * columns != x.length || columns % PackedMatrix.BLOCK != 0) {
             throw new IllegalArgumentException(
                     x.length + " floats are not " + rows + " rows of a multiple of 8 columns");
-        }
-        if (scaleWindow < 0 || scaleWindow > LARGEST_WINDOW) {
-            throw new IllegalArgumentException(
-                    "the scale window must be 0 to " + LARGEST_WINDOW + ", got " + scaleWindow);
         }
         return columns;
     }

@@ -223,12 +223,11 @@ public interface Kernels {
      * @param code the code
      * @param x float [rows][C], already rotated
      * @param rows number of vectors
-     * @param scaleWindow how many scales are tried to each side of the Gaussian one
      * @return the integers and scales
      * @throws IllegalArgumentException if C is no multiple of 8, or an entry is NaN or infinite,
      *     naming its position
      */
-    Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow);
+    Int8Rows encodeIntegers(PackedCode code, float[] x, int rows);
 
     /**
      * Sums the 64-bit words of a buffer in native order, modulo 2^64, on all threads: the sum does

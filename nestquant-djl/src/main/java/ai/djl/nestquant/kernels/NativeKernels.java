@@ -245,22 +245,15 @@ public final class NativeKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
-        int columns = Checks.vectors(x, rows, scaleWindow);
+    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows) {
+        int columns = Checks.vectors(x, rows);
         byte[] integers = new byte[x.length];
         float[] scales = new float[rows];
         int bad;
         try {
             bad =
                     encodeIntegers(
-                            context.address(),
-                            code.ordinal(),
-                            rows,
-                            columns,
-                            scaleWindow,
-                            x,
-                            integers,
-                            scales);
+                            context.address(), code.ordinal(), rows, columns, x, integers, scales);
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -350,7 +343,6 @@ public final class NativeKernels implements Kernels, AutoCloseable {
             int code,
             int rows,
             int columns,
-            int window,
             float[] x,
             byte[] integers,
             float[] scales);

@@ -142,8 +142,8 @@ public final class PortableKernels implements Kernels {
     }
 
     @Override
-    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
-        int columns = Checks.vectors(x, rows, scaleWindow);
+    public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows) {
+        int columns = Checks.vectors(x, rows);
         byte[] integers = new byte[x.length];
         float[] scales = new float[rows];
         pool.run(
@@ -151,7 +151,7 @@ public final class PortableKernels implements Kernels {
                 row ->
                         scales[row] =
                                 RowEncoder.encodeIntegers(
-                                        code, x, row * columns, columns, scaleWindow, integers));
+                                        code, x, row * columns, columns, integers));
         return new Int8Rows(rows, columns, integers, null, scales);
     }
 

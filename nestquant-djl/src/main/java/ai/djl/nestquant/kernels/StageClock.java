@@ -259,10 +259,10 @@ public final class StageClock implements AutoCloseable {
         }
 
         @Override
-        public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows, int scaleWindow) {
+        public Int8Rows encodeIntegers(PackedCode code, float[] x, int rows) {
             enter(Stage.ENCODING);
             try {
-                return plain.encodeIntegers(code, x, rows, scaleWindow);
+                return plain.encodeIntegers(code, x, rows);
             } finally {
                 leave(Stage.ENCODING);
             }

@@ -15,9 +15,6 @@ import ai.djl.nestquant.kernels.Kernels;
  */
 final class ActivationCode {
 
-    /** Scales tried to each side of the one that suits Gaussian entries, in steps of 2^(1/12). */
-    private static final int SCALE_WINDOW = 2;
-
     private ActivationCode() {}
 
     /**
@@ -33,7 +30,7 @@ final class ActivationCode {
         if (bits != 4) {
             return Int8Rows.round(rows, tokens, bits);
         }
-        return Kernels.best().encodeIntegers(PackedCode.E8_16, rows, tokens, SCALE_WINDOW);
+        return Kernels.best().encodeIntegers(PackedCode.E8_16, rows, tokens);
     }
 
     /**

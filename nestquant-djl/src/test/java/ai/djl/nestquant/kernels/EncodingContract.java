@@ -124,18 +124,16 @@ public abstract class EncodingContract {
     public void vectorsThatStandAloneAreThoseOfTheSpecification(PackedCode code, int columns) {
         int rows = 23;
         float[] x = rows(rows, columns, new Random(SEED - columns));
-        for (int window : new int[] {0, 1, 2}) {
-            Int8Rows actual = kernels(2).encodeIntegers(code, x, rows, window);
-            Assert.assertEquals(actual.rows(), rows);
-            Assert.assertNull(actual.low());
-            byte[] integers = new byte[x.length];
-            for (int row = 0; row < rows; row++) {
-                int start = row * columns;
-                float scale = RowEncoder.encodeIntegers(code, x, start, columns, window, integers);
-                Assert.assertEquals(actual.scales()[row], scale, "scale of row " + row);
-            }
-            Assert.assertEquals(actual.high(), integers, "window " + window);
+        Int8Rows actual = kernels(2).encodeIntegers(code, x, rows);
+        Assert.assertEquals(actual.rows(), rows);
+        Assert.assertNull(actual.low());
+        byte[] integers = new byte[x.length];
+        for (int row = 0; row < rows; row++) {
+            int start = row * columns;
+            float scale = RowEncoder.encodeIntegers(code, x, start, columns, integers);
+            Assert.assertEquals(actual.scales()[row], scale, "scale of row " + row);
         }
+        Assert.assertEquals(actual.high(), integers);
     }
 
     /** One vector at a time, long enough to be encoded in pieces. */
@@ -149,10 +147,8 @@ public abstract class EncodingContract {
                     int start = row * columns;
                     float[] vector = Arrays.copyOfRange(x, start, start + columns);
                     byte[] integers = new byte[columns];
-                    int window = row % 3;
-                    float scale =
-                            RowEncoder.encodeIntegers(code, vector, 0, columns, window, integers);
-                    Int8Rows actual = kernels(3).encodeIntegers(code, vector, 1, window);
+                    float scale = RowEncoder.encodeIntegers(code, vector, 0, columns, integers);
+                    Int8Rows actual = kernels(3).encodeIntegers(code, vector, 1);
                     String what = code + ", " + columns + " columns, row " + row;
                     Assert.assertEquals(actual.scales()[0], scale, what);
                     Assert.assertEquals(actual.high(), integers, what);
@@ -163,22 +159,26 @@ public abstract class EncodingContract {
 
     @Test
     public void integersTimesTheirScaleAreNearTheVector() {
-        float[] x = new float[2 * 576];
+        int columns = 2048;
+        float[] x = new float[3 * columns];
         Random random = new Random(SEED);
         for (int i = 0; i < x.length; i++) {
-            x[i] = (float) random.nextGaussian() * (i < 576 ? 1 : 1e-6f);
+            double value = random.nextGaussian();
+            // the last one is a giant that the rotation has spread, as at a text's first token
+            double[] kinds = {value, 1e-6 * value, Math.signum(value)};
+            x[i] = (float) kinds[i / columns];
         }
-        Int8Rows coded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 2, 1);
-        float[] decoded = coded.decode();
-        for (int row = 0; row < 2; row++) {
+        // measured 0.0043, 0.0043 and 0.00010; with one scale to each side the last would be 0.0008
+        double[] bounds = {0.005, 0.005, 0.0002};
+        float[] decoded = kernels(2).encodeIntegers(PackedCode.E8_16, x, 3).decode();
+        for (int row = 0; row < bounds.length; row++) {
             double error = 0;
             double norm = 0;
-            for (int i = row * 576; i < (row + 1) * 576; i++) {
+            for (int i = row * columns; i < (row + 1) * columns; i++) {
                 error += Math.pow(x[i] - decoded[i], 2);
                 norm += Math.pow(x[i], 2);
             }
-            // measured 0.0042 on average, one row of 576 varies by 5%
-            Assert.assertTrue(error / norm < 0.005, "error " + error / norm);
+            Assert.assertTrue(error / norm < bounds[row], "error " + error / norm);
         }
     }
 
@@ -194,13 +194,13 @@ public abstract class EncodingContract {
                     "column 41",
                     "" + value);
             assertRefused(
-                    () -> kernels(1).encodeIntegers(PackedCode.E8_8, x, 3, 1),
+                    () -> kernels(1).encodeIntegers(PackedCode.E8_8, x, 3),
                     "column 41",
                     "" + value);
             float[] vector = rows(1, 2048, new Random(SEED));
             vector[1500] = value;
             assertRefused(
-                    () -> kernels(2).encodeIntegers(PackedCode.E8_16, vector, 1, 1),
+                    () -> kernels(2).encodeIntegers(PackedCode.E8_16, vector, 1),
                     "column 1500",
                     "" + value);
         }
@@ -216,9 +216,8 @@ public abstract class EncodingContract {
         assertRefused(() -> k.encodeRows(w, 4, 6, new float[64], -1, stats), "-1");
         PackedMatrix tiny = PackedMatrix.allocate(PackedCode.E8_16, 1, 16, 1e-10f);
         assertRefused(() -> k.encodeRows(tiny, 0, 1, new float[16], 0, stats), "1.0E-10");
-        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[24], 2, 1), "24", "2");
-        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[16], 2, -1), "-1");
-        Assert.assertEquals(k.encodeIntegers(PackedCode.E8_16, new float[0], 0, 1).rows(), 0);
+        assertRefused(() -> k.encodeIntegers(PackedCode.E8_16, new float[24], 2), "24", "2");
+        Assert.assertEquals(k.encodeIntegers(PackedCode.E8_16, new float[0], 0).rows(), 0);
     }
 
     private static void assertSame(PackedMatrix actual, PackedMatrix expected) {
@@ -245,7 +244,9 @@ public abstract class EncodingContract {
         }
     }
 
-    /** Rows of all kinds: Gaussian, of any size, zero, few entries, with giants, on the lattice. */
+    /**
+     * Rows of all kinds: Gaussian, of any size, zero, few entries, giants, ties, rotated giants.
+     */
     private static float[] rows(int rows, int columns, Random random) {
         float[] x = new float[rows * columns];
         for (int row = 0; row < rows; row++) {
@@ -261,6 +262,8 @@ public abstract class EncodingContract {
                     value = random.nextInt(7) - 3; // ties everywhere
                 } else if (kind == 6) {
                     value = Math.signum(value) * (c % 8 == 0 ? 30 : 1e-3);
+                } else if (kind == 7) {
+                    value = Math.signum(value) + 1e-3 * value; // a rotated giant
                 }
                 x[row * columns + c] = (float) value;
             }

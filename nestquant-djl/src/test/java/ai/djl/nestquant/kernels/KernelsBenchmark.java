@@ -101,6 +101,6 @@ public class KernelsBenchmark {
     /** Coding the activations of {@link #TOKENS} tokens in 4 bits. */
     @Benchmark
     public Int8Rows encodeIntegers() {
-        return kernels.encodeIntegers(code, floats, TOKENS, 2);
+        return kernels.encodeIntegers(code, floats, TOKENS);
     }
 }

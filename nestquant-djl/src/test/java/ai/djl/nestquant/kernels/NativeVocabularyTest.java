@@ -37,9 +37,6 @@ public class NativeVocabularyTest {
     /** The same without rounding. */
     private static final double FLOAT_SUMS = 1e-6;
 
-    /** ActivationCode's. */
-    private static final int SCALE_WINDOW = 2;
-
     private final String level;
     private NativeKernels kernels;
 
@@ -235,7 +232,7 @@ public class NativeVocabularyTest {
         PortableKernels portable = new PortableKernels(1);
         Int8Rows coded =
                 bits == 4
-                        ? portable.encodeIntegers(PackedCode.E8_16, rotated, 1, SCALE_WINDOW)
+                        ? portable.encodeIntegers(PackedCode.E8_16, rotated, 1)
                         : Int8Rows.round(rotated, 1, bits);
         float[] y = new float[w.rows()];
         portable.multiply(w, coded, y);
