@@ -6,8 +6,8 @@
 #include "product.h"
 
 /**
- * Softmax attention of one key-value head. Keys and values are read in tiles of 16 tokens, a token
- * in each lane, [headSize][16]; coded ones are decoded to them.
+ * Softmax attention of one key-value head. Many tokens read keys in tiles of 16, a token in each lane,
+ * [headSize][16], and values row by row; coded ones are decoded to them.
  */
 namespace nq {
 namespace NQ_LEVEL {
@@ -57,6 +57,17 @@ void decodeTileFloats(const CodedTile& t, std::int32_t* ints, float* floats) {
         Lanes v = load(ints + g * ROWS);
         for (int j = 0; j < 4; j++) {
             storeFloats(floats + (4 * g + j) * ROWS, scales * byteOf(v, j));
+        }
+    }
+}
+
+/** As decodeTileFloats, to rows [16][padded]. */
+void decodeRowFloats(const CodedTile& t, std::int32_t* ints, float* tile, float* rows) {
+    int size = t.codes.columns;
+    decodeTileFloats(t, ints, tile);
+    for (int i = 0; i < ROWS; i++) {
+        for (int c = 0; c < size; c++) {
+            rows[i * size + c] = tile[c * ROWS + i];
         }
     }
 }
@@ -120,25 +131,60 @@ NQ_INLINE void tileScores(const float* const* q, const float* keys, int size, fl
     }
 }
 
-/** Adds a tile of float values with N rows of probabilities; sums [size][N][16]. */
-template <int N>
-NQ_INLINE void addTileValues(const float* p, int stride, const float* values, int size,
-                             float* sums) {
-    Floats weights[N];
-    for (int n = 0; n < N; n++) {
-        weights[n] = loadFloats(p + n * stride);
-    }
-    for (int c = 0; c < size; c++) {
-        Floats v = loadFloats(values + c * ROWS);
+/**
+ * 16·M columns of values [tokens][size], mixed with N rows of probabilities [N][stride] of tokens
+ * from..to; the sums stay in registers.
+ */
+template <int N, int M>
+NQ_INLINE void mixColumns(const float* p, int stride, const float* values, int size, int from, int to,
+                          float* const* out, int column) {
+    Floats sums[N][M] = {};
+    for (int t = from; t < to; t++) {
+        const float* row = values + static_cast<std::int64_t>(t) * size + column;
+        Floats v[M];
+#pragma GCC unroll 4
+        for (int m = 0; m < M; m++) {
+            v[m] = loadFloats(row + m * ROWS);
+        }
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
-            float* sum = sums + (c * N + n) * ROWS;
-            storeFloats(sum, loadFloats(sum) + weights[n] * v);
+#pragma GCC unroll 4
+            for (int m = 0; m < M; m++) {
+                sums[n][m] += p[n * stride + t] * v[m];
+            }
+        }
+    }
+    for (int n = 0; n < N; n++) {
+        for (int m = 0; m < M; m++) {
+            storeFloats(out[n] + column + m * ROWS, sums[n][m]);
         }
     }
 }
 
-/** As tileScores and addTileValues, from a coded tile's integers. */
+/** All columns, see mixColumns. */
+template <int N>
+NQ_INLINE void mixValues(const float* p, int stride, const float* values, int size, int from, int to,
+                         float* const* out) {
+    constexpr int M = NQ_VNNI ? 4 : 1; // as registers allow
+    int c = 0;
+    for (; c + M * ROWS <= size; c += M * ROWS) {
+        mixColumns<N, M>(p, stride, values, size, from, to, out, c);
+    }
+    for (; c + ROWS <= size; c += ROWS) {
+        mixColumns<N, 1>(p, stride, values, size, from, to, out, c);
+    }
+    for (; c < size; c++) {
+        for (int n = 0; n < N; n++) {
+            float sum = 0;
+            for (int t = from; t < to; t++) {
+                sum += p[n * stride + t] * values[static_cast<std::int64_t>(t) * size + c];
+            }
+            out[n][c] = sum;
+        }
+    }
+}
+
+/** As tileScores, and sums [size][N][16] of values in tiles, from a coded tile's integers. */
 template <int N>
 NQ_INLINE void addCodedValues(const float* p, int stride, const CodedTile& t,
                               const std::int32_t* ints, float* sums) {
@@ -325,8 +371,8 @@ void floatStep(const Layer& layer, const Pass& pass, int head, int from, int to,
 }
 
 /**
- * N queries against tiles of float keys and values, [tiles][size][16]; query n sees tokens
- * from[n]..to[n], the last of which is the highest.
+ * N queries against tiles of float keys, [tiles][size][16], and rows of values, [tokens][size]; query
+ * n sees tokens from[n]..to[n], the last of which is the highest.
  */
 template <int N>
 void tilesAttention(const float* keys, const float* values, int size, const int* from,
@@ -339,12 +385,7 @@ void tilesAttention(const float* keys, const float* values, int size, const int*
     for (int n = 0; n < N; n++) {
         softmax(s.scores + n * end, from[n], to[n], end);
     }
-    std::memset(s.sums, 0, sizeof(float) * static_cast<std::size_t>(N * size * ROWS));
-    for (int t = first; t < end; t += ROWS) {
-        addTileValues<N>(s.scores + t, end, values + static_cast<std::int64_t>(t) * size, size,
-                         s.sums);
-    }
-    writeMixed<N>(s.sums, size, out);
+    mixValues<N>(s.scores, end, values, size, from[0], to[N - 1], out);
 }
 
 }  // namespace

@@ -11,6 +11,9 @@ constexpr int STEP_TOKENS = 4;
 /** Tokens of a pass through the layer: bounds its scratch. */
 constexpr int CHUNK = 512;
 
+/** Tiles of 16 tokens that a part appends and decodes: small, since key-value heads are few. */
+constexpr int TILES_PART = 4;
+
 /** Exponents of a vector's scale tried to each side, codec.RowEncoder.SCALE_WINDOW. */
 constexpr int CACHE_WINDOW = 3;
 
@@ -23,9 +26,11 @@ struct Attention {
     float* v;
     float* mixed;
 
-    /** Tiles of all keys and values, [kvHeads][length/16][size][16], for many tokens. */
+    /** For many tokens, tiles of all keys, [kvHeads][length/16][size][16]. */
     float* keyTiles;
-    float* valueTiles;
+
+    /** Of a coded cache all values, [kvHeads][length][size]. */
+    float* valueRows;
 
     /** Size of a head vector as it is rotated and stored. */
     int size;
@@ -56,13 +61,13 @@ struct Attention {
         }
     }
 
-    /** Appends a key-value head's new tokens to the cache. */
-    void append(int head, void* bytes) const {
+    /** Appends new tokens first..last of a key-value head to the cache. */
+    void append(int head, int first, int last, void* bytes) const {
         Arena arena = {static_cast<char*>(bytes)};
         float* x = arena.take<float>(size);
         float* work = arena.take<float>(size);
         int n = layer->headSize;
-        for (int t = 0; t < pass->tokens; t++) {
+        for (int t = first; t < last; t++) {
             std::int64_t at = (static_cast<std::int64_t>(t) * layer->kvHeads + head) * n;
             turn(k + at, layer->keyNorm, t, x, work);
             int position = pass->past + t;
@@ -134,7 +139,7 @@ struct Attention {
         Arena arena = {static_cast<char*>(threadScratch(scratchBytes()))};
         float* x = arena.take<float>(STEP_QUERIES * static_cast<std::int64_t>(size));
         AttentionScratch s = attentionScratch(arena.next, size, length());
-        append(head, arena.next);
+        append(head, 0, pass->tokens, arena.next);
         for (int t = 0; t < pass->tokens; t++) {
             // as few passes over the cache as possible
             int first = head * group();
@@ -158,27 +163,45 @@ struct Attention {
                (attention > appending ? attention : appending);
     }
 
-    /** Appends a head's new tokens and makes tiles of all its keys and values. */
-    void tiles(int head) const {
+    /** The first token in a tile that one of the new ones sees. */
+    int firstTile() const { return from(0) / ROWS * ROWS; }
+
+    /** Parts of tiles(), which makes tiles of the keys of up to TILES_PART·16 tokens of a head. */
+    int tileParts() const {
+        int tiles = (paddedLength(length()) - firstTile()) / ROWS;
+        return (tiles + TILES_PART - 1) / TILES_PART;
+    }
+
+    /** Appends the new ones of some tokens of a head, and makes tiles of them all. */
+    void tiles(int part) const {
         void* scratch = threadScratch(scratchBytes());
-        append(head, scratch);
         AttentionScratch s = attentionScratch(scratch, size, length());
-        int end = paddedLength(length());
-        int first = from(0) / ROWS * ROWS;
+        int head = part / tileParts();
+        int all = paddedLength(length());
+        int first = firstTile() + part % tileParts() * TILES_PART * ROWS;
+        int end = first + TILES_PART * ROWS < all ? first + TILES_PART * ROWS : all;
+        // every new token lies in one of the tiles
+        int from = first < pass->past ? 0 : first - pass->past;
+        int to = end - pass->past < pass->tokens ? end - pass->past : pass->tokens;
+        append(head, from, to, scratch);
         for (int t = first; t < end; t += ROWS) {
-            std::int64_t at = (static_cast<std::int64_t>(head) * end + t) * size;
+            std::int64_t at = (static_cast<std::int64_t>(head) * all + t) * size;
             if (layer->codedCache) {
                 decodeTileFloats(codedTile(*layer, *pass, 0, head, t), s.ints, keyTiles + at);
-                decodeTileFloats(codedTile(*layer, *pass, 1, head, t), s.ints, valueTiles + at);
+                decodeRowFloats(
+                    codedTile(*layer, *pass, 1, head, t), s.ints, s.tile, valueRows + at);
             } else {
-                std::int64_t row = static_cast<std::int64_t>(head) * pass->capacity + t;
                 int count = length() - t < ROWS ? length() - t : ROWS;
-                const float* keys = reinterpret_cast<const float*>(pass->slots[0]);
-                const float* values = reinterpret_cast<const float*>(pass->slots[1]);
-                transposeTile(keys + row * size, size, count, keyTiles + at);
-                transposeTile(values + row * size, size, count, valueTiles + at);
+                const float* keys = floats(0, head) + static_cast<std::int64_t>(t) * size;
+                transposeTile(keys, size, count, keyTiles + at);
             }
         }
+    }
+
+    /** Keys (side 0) or values of a head in a float cache. */
+    const float* floats(int side, int head) const {
+        return reinterpret_cast<const float*>(pass->slots[side]) +
+               static_cast<std::int64_t>(head) * pass->capacity * size;
     }
 
     /** Rows from..to of a head's queries, token after token, against the tiles. */
@@ -199,7 +222,8 @@ struct Attention {
             tos[n] = pass->past + token + 1;
         }
         std::int64_t at = static_cast<std::int64_t>(head) * paddedLength(length()) * size;
-        tilesAttention<N>(keyTiles + at, valueTiles + at, size, froms, tos, queries, out, s);
+        const float* values = layer->codedCache ? valueRows + at : floats(1, head);
+        tilesAttention<N>(keyTiles + at, values, size, froms, tos, queries, out, s);
     }
 
     void tilesPart(int part) const {
@@ -229,8 +253,8 @@ struct Attention {
             return;
         }
         pool.run(
-            layer->kvHeads,
-            [](void* shared, int head) { static_cast<Attention*>(shared)->tiles(head); }, this);
+            layer->kvHeads * tileParts(),
+            [](void* shared, int part) { static_cast<Attention*>(shared)->tiles(part); }, this);
         // late tokens see more: many parts even that out
         parts = layer->kvHeads * ((pass->tokens + 31) / 32);
         pool.run(
@@ -253,7 +277,7 @@ struct Buffers {
     float* v;
     float* mixed;
     float* keyTiles;
-    float* valueTiles;
+    float* valueRows;
     float* gate;
     float* up;
     float* out;
@@ -271,6 +295,7 @@ struct Buffers {
         int size = layer.codedCache ? layer.headRotation.padded : layer.headSize;
         std::int64_t tile =
             tiles ? static_cast<std::int64_t>(layer.kvHeads) * paddedLength(length) * size : 0;
+        std::int64_t rows = layer.codedCache ? tile : 0;
         std::int64_t inner = n * layer.inner;
         int columns = layer.hiddenRotation.padded;
         columns = layer.mixedRotation.padded > columns ? layer.mixedRotation.padded : columns;
@@ -282,13 +307,13 @@ struct Buffers {
             b->v = arena->take<float>(keys);
             b->mixed = arena->take<float>(queries);
             b->keyTiles = arena->take<float>(tile);
-            b->valueTiles = arena->take<float>(tile);
+            b->valueRows = arena->take<float>(rows);
             b->gate = arena->take<float>(inner);
             b->up = arena->take<float>(inner);
             b->out = arena->take<float>(n * layer.hidden);
         }
         return Coded::bytes(tokens, columns) + 2 * Arena::bytes<float>(queries) +
-               2 * Arena::bytes<float>(keys) + 2 * Arena::bytes<float>(tile) +
+               2 * Arena::bytes<float>(keys) + Arena::bytes<float>(tile) + Arena::bytes<float>(rows) +
                2 * Arena::bytes<float>(inner) + Arena::bytes<float>(n * layer.hidden);
     }
 };
@@ -311,7 +336,7 @@ void chunk(Pool& pool, const Layer& layer, const Pass& pass) {
     Products projections = {x, {&layer.query, &layer.key, &layer.value}, {b.q, b.k, b.v}, 3, {}, 0};
     projections.run(pool);
     int size = layer.codedCache ? layer.headRotation.padded : layer.headSize;
-    Attention attention = {&layer, &pass, b.q, b.k, b.v, b.mixed, b.keyTiles, b.valueTiles, size, 0};
+    Attention attention = {&layer, &pass, b.q, b.k, b.v, b.mixed, b.keyTiles, b.valueRows, size, 0};
     attention.run(pool);
     Prepare mixed = {&pool, &layer.mixedRotation,
                      {Source::PLAIN, b.mixed, nullptr, layer.heads * layer.headSize, 0},

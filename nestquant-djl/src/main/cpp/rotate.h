@@ -96,6 +96,22 @@ void hadamard(const Rotation& r, float* x) {
     }
 }
 
+/** N rows of the dense factor, or of its transpose, from `i` on, times 16 neighbours of all groups. */
+template <int N, bool TRANSPOSED>
+NQ_INLINE void denseRows(const Rotation& r, int i, const float* x, float* y, int run) {
+    Floats sums[N] = {};
+    for (int j = 0; j < r.order; j++) {
+        Floats v = loadFloats(x + j * run);
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) {
+            sums[n] += r.factor[TRANSPOSED ? j * r.order + i + n : (i + n) * r.order + j] * v;
+        }
+    }
+    for (int n = 0; n < N; n++) {
+        storeFloats(y + (i + n) * run, sums[n]);
+    }
+}
+
 /** The dense factor among groups, or its transpose; work [padded]. */
 template <bool TRANSPOSED>
 NQ_INLINE void dense(const Rotation& r, float* x, float* work) {
@@ -103,7 +119,16 @@ NQ_INLINE void dense(const Rotation& r, float* x, float* work) {
         return;
     }
     int run = 1 << r.exponent;
-    for (int i = 0; i < r.order; i++) {
+    for (int l = 0; run >= ROWS && l < run; l += ROWS) {
+        int i = 0;
+        for (; i + 4 <= r.order; i += 4) {
+            denseRows<4, TRANSPOSED>(r, i, x + l, work + l, run);
+        }
+        for (; i < r.order; i++) {
+            denseRows<1, TRANSPOSED>(r, i, x + l, work + l, run);
+        }
+    }
+    for (int i = 0; run < ROWS && i < r.order; i++) {
         float* y = work + i * run;
         for (int l = 0; l < run; l++) {
             y[l] = 0;
