@@ -37,6 +37,7 @@ constexpr int TILE_PARTS = ROWS / WIDTH;
 typedef std::int32_t Part __attribute__((vector_size(4 * WIDTH)));
 typedef std::uint32_t UPart __attribute__((vector_size(4 * WIDTH)));
 typedef std::int16_t Shorts __attribute__((vector_size(4 * WIDTH)));
+typedef std::uint16_t UShorts __attribute__((vector_size(4 * WIDTH)));
 typedef std::int8_t Bytes __attribute__((vector_size(4 * WIDTH)));
 typedef std::uint8_t UBytes __attribute__((vector_size(4 * WIDTH)));
 typedef float FloatPart __attribute__((vector_size(4 * WIDTH)));

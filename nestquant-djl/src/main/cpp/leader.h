@@ -41,10 +41,10 @@ namespace {
 template <typename L>
 NQ_INLINE Part integers(Part leaders, Part m) {
     constexpr std::int32_t ODD = static_cast<std::int32_t>(0xFF00FF00);
-    Shorts steps = (Shorts)twiceSteps(m);
+    UShorts steps = (UShorts)twiceSteps(m);
     Part y = (Part)((Bytes)leaders - (Bytes)all<Part>(bytes(L::OFFSET)));
-    Part even = (Part)((Shorts)y * steps);
-    Part odd = (Part)((Shorts)(y & ODD) * steps);
+    Part even = (Part)((UShorts)y * steps);
+    Part odd = (Part)((UShorts)(y & ODD) * steps);
     return (even & ~ODD) | odd;
 }
 
