@@ -40,8 +40,9 @@ public interface LayerKernel extends AutoCloseable {
      * Where a layer's keys and values are.
      *
      * @param slots direct buffers: of floats [kvHeads][capacity][headSize], keys and values; or, on
-     *     codes, for each segment words, betas and row scales of keys and then of values, each a
-     *     packed matrix of {@code kvHeads · capacity} rows
+     *     codes, for each segment words, betas and row scales of keys and then of values, each of
+     *     {@code kvHeads · capacity} rows in the stored form of {@link
+     *     ai.djl.nestquant.codec.StoredCodes}
      * @param capacity tokens that the float buffers or one segment hold
      */
     record Cache(Buffer[] slots, int capacity) {}

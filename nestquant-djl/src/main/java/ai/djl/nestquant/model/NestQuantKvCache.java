@@ -18,7 +18,7 @@ import java.util.List;
  * packed, {@code 4.25 + 8/headSize} bits an entry (NestQuant paper, section 4).
  *
  * <p>Memory grows by segments of {@value #SEGMENT} tokens and nothing is copied. A segment of a
- * layer is one packed matrix whose rows are the head vectors, {@code [batch · kvHeads][256]}.
+ * layer holds the head vectors {@code [batch · kvHeads][256]}, see {@link CacheSegment}.
  */
 final class NestQuantKvCache extends KvCache {
 

@@ -14,7 +14,7 @@ import java.util.List;
  * @param finishReason {@code stop}, {@code length} or {@code cancelled}
  * @param prefillTokensPerSecond the speed at which the prompt was read
  * @param stepTokensPerSecond the speed of the tokens after the first; 0 where there are none
- * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
+ * @param bitsPerWeight bits that a coded weight is stored in, scales included; 32 where none is
  * @param weightBytes the bytes of all weights, coded or not
  * @param peakResidentBytes the most memory the process has held so far; -1 where the operating
  *     system does not tell

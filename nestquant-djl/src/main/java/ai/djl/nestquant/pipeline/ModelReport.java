@@ -8,7 +8,7 @@ package ai.djl.nestquant.pipeline;
  * @param architecture the {@code model_type} of its configuration, such as {@code llama}
  * @param parameters all weights, coded ones counted as the weights they stand for
  * @param quantizedParameters the weights that are held as codes
- * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
+ * @param bitsPerWeight bits that a coded weight is stored in, scales included; 32 where none is
  * @param weightBytes the bytes of all weights, coded or not
  * @param kernels what computes products with the coded weights; {@code PyTorch} where none is coded
  * @param layers the number of decoder layers

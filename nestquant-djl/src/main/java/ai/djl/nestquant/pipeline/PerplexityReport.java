@@ -8,7 +8,7 @@ package ai.djl.nestquant.pipeline;
  * @param perplexity {@code exp} of the mean negative log-likelihood of the predicted tokens
  * @param tokens the tokens in the scored windows; the first of each window is not predicted
  * @param windows the number of scored windows
- * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
+ * @param bitsPerWeight bits that a coded weight is stored in, scales included; 32 where none is
  * @param seconds the time that scoring took, without loading the model
  * @param klDivergence nats per predicted token from a reference model, {@code D(P ‖ Q)} with P the
  *     reference's distribution; null where there is none

@@ -9,7 +9,7 @@ import java.util.List;
  *
  * @param model the model's directory or shape
  * @param quantization what is coded
- * @param bitsPerWeight measured bits of a coded weight, scales included; 32 where none is coded
+ * @param bitsPerWeight bits that a coded weight is stored in, scales included; 32 where none is
  * @param weightBytes the bytes of all weights, coded or not
  * @param kernels what computes products with the coded weights; {@code PyTorch} where none is coded
  * @param bandwidthGBs the fastest that the same threads read memory in this run, 10^9 bytes per
